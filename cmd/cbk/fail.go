@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"cbk/cassandra/node"
+	"cbk/index"
+	"cbk/pack"
+	"cbk/repo"
+	"cbk/repo/keys"
+	"cbk/repo/store"
+	"cbk/restore"
+	"cbk/snapshot"
+)
+
+// The exit codes. Where several apply, the first of interrupted, failed, refused, damage, incomplete wins.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitIncomplete  = 3
+	exitDamage      = 4
+	exitRefused     = 5
+	exitNoRepo      = 10
+	exitKey         = 12
+	exitInterrupted = 130
+)
+
+// usage is an error in the command line or the configuration.
+type usage struct{ error }
+
+// Unwrap returns the cause.
+func (u usage) Unwrap() error { return u.error }
+
+func usageError(format string, args ...any) error { return usage{fmt.Errorf(format, args...)} }
+
+// quiet is an error that has been printed already; only its exit code is left to tell.
+type quiet struct {
+	exit int
+}
+
+// Error is never shown.
+func (q quiet) Error() string { return fmt.Sprintf("exit %d", q.exit) }
+
+// failure is how an error is told: exit code, stable code word, next step ("" where the error names it).
+type failure struct {
+	exit int
+	code string
+	next string
+}
+
+func is(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }
+
+func as[T error](err error) bool {
+	var target T
+	return errors.As(err, &target)
+}
+
+// failures, in order: the first that matches tells the error.
+var failures = []struct {
+	match func(error) bool
+	failure
+}{
+	{is(errInterrupted), failure{exitInterrupted, "interrupted", "run the command again: what was done is not done twice"}},
+	{is(context.Canceled), failure{exitInterrupted, "interrupted", "run the command again: what was done is not done twice"}},
+	{as[usage], failure{exitUsage, "usage", "cbk help lists the commands, cbk help COMMAND its flags"}},
+	{is(repo.ErrNoRepository), failure{exitNoRepo, "no-repository", "check --repo, or make a repository with cbk init"}},
+	{is(store.ErrNoStore), failure{exitNoRepo, "no-repository", "check --repo, or make a repository with cbk init"}},
+	{is(keys.ErrPassphrase), failure{exitKey, "wrong-key", "check the passphrase file"}},
+	{is(repo.ErrRepositoryExists), failure{exitUsage, "exists", "use it, or choose another --repo"}},
+	{is(repo.ErrSnapshotExists), failure{exitUsage, "duplicate-name", "choose another --name"}},
+	{is(snapshot.ErrNotFound), failure{exitUsage, "not-found", "cbk list shows what there is"}},
+	{is(pack.ErrNewer), failure{exitFailed, "newer-format", "use a newer cbk"}},
+	{as[*restore.RefusedError], failure{exitRefused, "refused", "restore onto the node of the backup, or use --to"}},
+	{as[*restore.UnfinishedError], failure{exitFailed, "unfinished-restore", ""}},
+	{as[*restore.DamagedError], failure{exitDamage, "damage", "cbk check --read-data lists what is hit; restore from another backup"}},
+	{as[*repo.DamageError], failure{exitDamage, "damage", "cbk check --read-data lists what is hit"}},
+	{as[*node.CommandError], failure{exitFailed, "command-failed", "its output follows"}},
+	{is(index.ErrLocked), failure{exitFailed, "busy", "wait for the other cbk on this machine, or give each its own --state-dir"}},
+	{is(store.ErrFull), failure{exitFailed, "full", "make room in the repository's store"}},
+	{is(store.ErrDenied), failure{exitFailed, "denied", "check the rights on the repository's store"}},
+	{func(error) bool { return true }, failure{exitFailed, "failed", ""}},
+}
+
+// report prints an error in one line, code word first, and returns the exit code.
+func report(w io.Writer, err error) int {
+	var q quiet
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &q):
+		return q.exit
+	}
+	i := slices.IndexFunc(failures, func(f struct {
+		match func(error) bool
+		failure
+	}) bool {
+		return f.match(err)
+	})
+	f := failures[i].failure
+	line := strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' }), "; ")
+	if f.next != "" {
+		line += "; " + f.next
+	}
+	fmt.Fprintf(w, "cbk: %s: %s\n", f.code, line)
+	var cmd *node.CommandError
+	if errors.As(err, &cmd) && strings.TrimSpace(cmd.Output) != "" {
+		fmt.Fprintln(w, indent(cmd.Output))
+	}
+	return f.exit
+}
+
+func indent(s string) string {
+	return "  | " + strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n  | ")
+}

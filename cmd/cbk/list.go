@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/urfave/cli/v2"
+
+	"cbk/repo"
+	"cbk/snapshot"
+)
+
+func listCommand() *cli.Command {
+	return &cli.Command{
+		Name: "list", Usage: "list the backups", Flags: commonFlags(),
+		Action: func(c *cli.Context) (err error) {
+			if err := none(c); err != nil {
+				return err
+			}
+			s, err := open(c, true)
+			if err != nil {
+				return err
+			}
+			defer s.close(&err)
+			var damaged []*repo.DamageError
+			all, err := snapshot.List(c.Context, s.repo, func(d *repo.DamageError) { damaged = append(damaged, d) })
+			if err != nil {
+				return err
+			}
+			if c.Bool("json") {
+				err = printJSON(c.App.Writer, listDocument(all))
+			} else {
+				err = printList(c.App.Writer, all)
+			}
+			if err == nil && len(damaged) > 0 {
+				return fmt.Errorf("the list may lack backups: %w", damaged[0])
+			}
+			return err
+		},
+	}
+}
+
+// listJSON is cbk.list/1. Restorable is null until replica sets are computed.
+type listJSON struct {
+	Schema  string       `json:"schema"`
+	Backups []listedJSON `json:"backups"`
+}
+
+type listedJSON struct {
+	Name        string  `json:"name"`
+	Cluster     string  `json:"cluster"`
+	Mode        string  `json:"mode"`
+	Started     string  `json:"started"`
+	Finished    *string `json:"finished"`
+	NodesTotal  int     `json:"nodes_total"`
+	NodesDone   int     `json:"nodes_done"`
+	Complete    bool    `json:"complete"`
+	Restorable  any     `json:"restorable"`
+	BytesSource int64   `json:"bytes_source"`
+	BytesStored int64   `json:"bytes_stored"`
+}
+
+func listDocument(all []snapshot.Backup) listJSON {
+	doc := listJSON{Schema: "cbk.list/1", Backups: []listedJSON{}}
+	for i := range all {
+		doc.Backups = append(doc.Backups, listed(&all[i]))
+	}
+	return doc
+}
+
+func listed(b *snapshot.Backup) listedJSON {
+	total := b.Total()
+	out := listedJSON{Name: b.Name, Cluster: b.Cluster, Mode: b.Nodes[0].Mode, Started: clock(b.Started()),
+		NodesTotal: len(b.Nodes) + len(b.Missing), NodesDone: len(b.Nodes), Complete: b.Complete(),
+		BytesSource: total.BytesSource, BytesStored: total.BytesStored}
+	if b.Complete() {
+		finished := clock(b.Finished())
+		out.Finished = &finished
+	}
+	return out
+}
+
+// nodes says how many of a backup's nodes are in.
+func nodes(b *snapshot.Backup) string {
+	total := len(b.Nodes) + len(b.Missing)
+	if b.Complete() {
+		return fmt.Sprintf("%d of %d nodes", len(b.Nodes), total)
+	}
+	return fmt.Sprintf("Incomplete [%d of %d nodes]", len(b.Nodes), total)
+}
+
+func printList(w io.Writer, all []snapshot.Backup) error {
+	if len(all) == 0 {
+		_, err := fmt.Fprintln(w, "no backups")
+		return err
+	}
+	t := newTable(w, 7, "name", "cluster", "mode", "started", "finished", "nodes", "source", "stored")
+	for i := range all {
+		b := &all[i]
+		total := b.Total()
+		finished := "-"
+		if b.Complete() {
+			finished = clock(b.Finished())
+		}
+		t.AppendRow([]any{b.Name, b.Cluster, b.Nodes[0].Mode, clock(b.Started()), finished, nodes(b), size(total.BytesSource), size(total.BytesStored)})
+	}
+	t.Render()
+	return nil
+}

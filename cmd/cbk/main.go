@@ -1,0 +1,37 @@
+// Command cbk backs up Apache Cassandra into an encrypted, deduplicating repository and brings it back.
+//
+// Each command has a file of its own that holds its flags, its wiring and what it prints; what a command does lives in
+// the packages below. fail.go maps errors to exit codes, config.go reads the configuration file.
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+)
+
+// memoryLimit keeps the garbage collector ahead of the 300 MiB a backup or restore may take on a node whose memory
+// belongs to Cassandra. GOMEMLIMIT overrides it.
+const memoryLimit = 220 << 20
+
+var errInterrupted = errors.New("interrupted")
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel(errInterrupted)
+		signal.Stop(signals) // a second signal ends the process at once
+	}()
+	return execute(ctx, os.Args, os.Stdout, os.Stderr)
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"cbk/restore"
+	"cbk/snapshot"
+)
+
+func restoreCommand() *cli.Command {
+	return &cli.Command{
+		Name: "restore", Usage: "bring a backup back", ArgsUsage: "BACKUP",
+		Flags: commonFlags(nodeFlag(),
+			&cli.StringFlag{Name: "to", Usage: "write the node's files into `DIR`, laid out as a data directory"},
+			&cli.BoolFlag{Name: "in-place", Usage: "replace the data of this node; the old files are kept"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and do nothing"},
+			&cli.BoolFlag{Name: "yes", Usage: "do not ask"}),
+		Action: func(c *cli.Context) (err error) {
+			name, err := one(c, "backup name")
+			if err != nil {
+				return err
+			}
+			if (c.String("to") != "") == c.Bool("in-place") {
+				return usageError("restore needs either --to DIR or --in-place")
+			}
+			s, err := open(c, true)
+			if err != nil {
+				return err
+			}
+			defer s.close(&err)
+			b, err := snapshot.Find(c.Context, s.repo, name)
+			if err != nil {
+				return err
+			}
+			e, err := b.Pick(c.String("node"))
+			if err != nil {
+				return usage{err}
+			}
+			snap, err := snapshot.Open(c.Context, s.repo, e)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, snap.Close()) }()
+			if c.Bool("in-place") {
+				return restoreInPlace(c, s, snap)
+			}
+			return restoreTo(c, snap)
+		},
+	}
+}
+
+// restoreJSON is cbk.restore/1.
+type restoreJSON struct {
+	Schema  string        `json:"schema"`
+	Backup  string        `json:"backup"`
+	Node    nodeJSON      `json:"node"`
+	To      string        `json:"to,omitempty"`
+	Files   int           `json:"files"`
+	Bytes   int64         `json:"bytes"`
+	Queried int           `json:"tables_queried"`
+	Before  []string      `json:"before"`
+	Refused []refusedJSON `json:"refused"`
+}
+
+type refusedJSON struct {
+	Keyspace  string `json:"keyspace"`
+	Table     string `json:"table"`
+	Component string `json:"component"`
+	Why       string `json:"why"`
+}
+
+func document(snap *snapshot.Snapshot) restoreJSON {
+	return restoreJSON{Schema: "cbk.restore/1", Backup: snap.Backup, Node: nodeJSON{snap.Entry.Catalogue.Node, snap.HostID},
+		Before: []string{}, Refused: []refusedJSON{}}
+}
+
+func restoreTo(c *cli.Context, snap *snapshot.Snapshot) error {
+	dir := c.String("to")
+	if c.Bool("dry-run") {
+		_, err := fmt.Fprintf(c.App.Writer, "restore %s of node %s to %s: %s, %s\n", snap.Backup, snap.Entry.Catalogue.Node, dir,
+			plural(snap.Files, "file"), size(snap.BytesSource))
+		return err
+	}
+	progress, end := newProgress(c.App.ErrWriter)
+	got, err := restore.ToDir(c.Context, snap, dir, progress)
+	end()
+	if got == nil {
+		return err
+	}
+	if c.Bool("json") {
+		doc := document(snap)
+		doc.To, doc.Files, doc.Bytes = dir, got.Files, got.Bytes
+		for _, r := range got.Refused {
+			doc.Refused = append(doc.Refused, refusedJSON{r.Keyspace, r.Table, r.Component, r.Err.Error()})
+		}
+		return errors.Join(printJSON(c.App.Writer, doc), err)
+	}
+	fmt.Fprintf(c.App.Writer, "restored %s, %s, to %s; every one matches its hash\n", plural(got.Files, "file"), size(got.Bytes), dir)
+	for _, r := range got.Refused {
+		fmt.Fprintf(c.App.Writer, "NOT restored %s.%s %s: %v\n", r.Keyspace, r.Table, r.Component, r.Err)
+	}
+	return err
+}
+
+func restoreInPlace(c *cli.Context, s *session, snap *snapshot.Snapshot) error {
+	n, err := s.node()
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	plan, err := restore.PlanInPlace(c.Context, snap, n, time.Now())
+	if err != nil {
+		return err
+	}
+	out := c.App.Writer
+	if c.Bool("json") {
+		out = c.App.ErrWriter // standard output is for the document
+	}
+	plan.Print(out)
+	if c.Bool("dry-run") {
+		return nil
+	}
+	if err := confirm(c, out); err != nil {
+		return err
+	}
+	progress, end := newProgress(c.App.ErrWriter)
+	run := restore.InPlace{Snap: snap, Host: n, Plan: plan, StateDir: s.cfg.StateDir, Log: s.log, Progress: progress}
+	got, err := run.Run(c.Context)
+	end()
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		doc := document(snap)
+		doc.Files, doc.Bytes, doc.Queried, doc.Before = got.Files, got.Bytes, got.Queried, got.Before
+		return printJSON(c.App.Writer, doc)
+	}
+	return printOutcome(out, snap.Backup, got)
+}
+
+func printOutcome(w io.Writer, backup string, got *restore.Outcome) error {
+	_, err := fmt.Fprintf(w, "restored %s: %s, %s, each compared with its hash on disk; Cassandra is up, %s answered\n"+
+		"the files of before are kept in\n  %s\nremove them when you are satisfied\n", backup, plural(got.Files, "file"), size(got.Bytes),
+		plural(got.Queried, "restored table"), strings.Join(got.Before, "\n  "))
+	return err
+}
+
+// confirm asks on a terminal; without one, --yes must have been given.
+func confirm(c *cli.Context, out io.Writer) error {
+	if c.Bool("yes") {
+		return nil
+	}
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return usageError("this replaces the node's data: add --yes to do it without a terminal")
+	}
+	fmt.Fprint(out, "Type yes to go on: ")
+	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	if err != nil || strings.TrimSpace(answer) != "yes" {
+		return usageError("not confirmed, nothing was done")
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+package index
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"cbk/pack"
+	"cbk/pack/wire"
+)
+
+// The plaintext of a shard, in the grammar of package wire, sealed under the index key (class ClassShard):
+//
+//	count, packs   32-byte pack name; pack size; then sessions and entries as in a pack's tail
+const (
+	// MaxShard bounds a shard as read. A session closes a shard after 16 packs or MaxShardEntries blobs.
+	MaxShard = 32 << 20
+	// MaxShardEntries keeps a shard well under MaxShard: an entry takes at most 50 bytes.
+	MaxShardEntries = 256 << 10
+
+	maxShardPacks = 4096
+	minPackSize   = 32 + 1 + 1 + 1
+)
+
+// Names of shards: a decimal sequence of ten digits, so that LIST gives them in order of writing, and the first 8 bytes
+// of the SHA-256 of the object, so that two writers never collide.
+
+// ShardName returns the object name of a shard of a domain.
+func ShardName(domain string, seq uint64, data []byte) string {
+	sum := sha256.Sum256(data)
+	return fmt.Sprintf("index/%s/%010d-%s", domain, seq, hex.EncodeToString(sum[:8]))
+}
+
+// ParseShardName splits the last part of a shard's name; ok is false for a stranger.
+func ParseShardName(base string) (seq uint64, hash string, ok bool) {
+	digits, hash, found := strings.Cut(base, "-")
+	if !found || len(digits) != 10 || len(hash) != 16 || strings.Trim(hash, "0123456789abcdef") != "" {
+		return 0, "", false
+	}
+	seq, err := strconv.ParseUint(digits, 10, 64)
+	return seq, hash, err == nil
+}
+
+func shardScope(repository [16]byte, domain string) pack.Scope {
+	return pack.Scope{Repository: repository, Domain: domain, Name: "shard"}
+}
+
+// EncodeShard seals what is to be known about packs.
+func EncodeShard(key *pack.Key, repository [16]byte, domain string, packs []pack.Info) []byte {
+	var e wire.Encoder
+	e.Count(len(packs))
+	for _, p := range packs {
+		e.Fixed(p.Name[:])
+		e.Uvarint(uint64(p.Size))
+		pack.AppendInfo(&e, p.Sessions, p.Entries)
+	}
+	return pack.Seal(nil, key, pack.ClassShard, shardScope(repository, domain), e.Out())
+}
+
+// DecodeShard opens a shard of a domain. Errors match pack.ErrAuthentication, pack.ErrNewer or wire.ErrMalformed.
+func DecodeShard(key *pack.Key, repository [16]byte, domain string, data []byte) ([]pack.Info, error) {
+	plain, err := pack.Open(nil, key, pack.ClassShard, shardScope(repository, domain), data)
+	if err != nil {
+		return nil, err
+	}
+	d := wire.NewDecoder(plain)
+	var packs []pack.Info
+	for range d.Count(maxShardPacks, minPackSize) {
+		var p pack.Info
+		d.Array(p.Name[:])
+		p.Size = uint32(d.Uvarint(pack.MaxPack))
+		p.Sessions, p.Entries = pack.DecodeInfo(d, p.Size)
+		packs = append(packs, p)
+	}
+	return packs, d.Done()
+}

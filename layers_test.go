@@ -1,0 +1,89 @@
+// Package layers holds the one test that keeps the house's storeys apart.
+package layers
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// mayImport says which of cbk's own packages each package's code may import, transitively closed by hand so that a
+// reader sees the whole permission in one line. Tests may import more.
+var mayImport = map[string][]string{
+	"cmd/cbk":                      {"restore", "snapshot", "repo", "index", "pack", "repo/store", "repo/keys", "cassandra/node", "cassandra/ring"},
+	"restore":                      {"snapshot", "repo", "pack", "cassandra/node", "cassandra/ring", "cassandra/sstable"},
+	"snapshot":                     {"repo", "pack", "pack/wire", "cassandra/node", "cassandra/ring", "cassandra/sstable"},
+	"repo":                         {"index", "pack", "pack/wire", "repo/keys", "repo/store"},
+	"repo/keys":                    {"pack", "pack/wire"},
+	"repo/store":                   {"repo/store/filedriver"},
+	"repo/store/storetest":         {"repo/store"},
+	"repo/store/storefault":        {"repo/store"},
+	"repo/store/filedriver":        {},
+	"index":                        {"pack", "pack/wire"},
+	"pack":                         {"pack/wire"},
+	"pack/wire":                    {},
+	"cassandra/sstable":            {},
+	"cassandra/ring":               {},
+	"cassandra/node":               {"cassandra/ring", "cassandra/sstable"},
+	"cassandra/cassandratest":      {"cassandra/node"},
+	"cassandra/cassandratest/demo": {"cassandra/cassandratest"},
+	"fuzz":                         {},
+}
+
+// TestImportsGoDown reads what every package imports and names the edges that the design does not have.
+func TestImportsGoDown(t *testing.T) {
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, "cbk/")
+		if p.ImportPath == "cbk" {
+			continue
+		}
+		allowed, known := mayImport[name]
+		if !known {
+			t.Errorf("package %s has no place in the house: add it to the table with what it may import", name)
+			continue
+		}
+		for _, imp := range p.Imports {
+			if own, ok := strings.CutPrefix(imp, "cbk/"); ok && !contains(allowed, own) {
+				t.Errorf("%s imports %s: imports go down only", name, own)
+			}
+		}
+	}
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+}
+
+func packages(t *testing.T) []listed {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listed
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < 10 {
+		t.Fatalf("go list found %d packages", len(all))
+	}
+	return all
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}

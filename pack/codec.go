@@ -1,0 +1,101 @@
+package pack
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// MaxBlob is the largest plaintext of a blob: the largest chunk of a Data.db, 8 MiB.
+const MaxBlob = 8 << 20
+
+// The first byte of a blob's plaintext says how the rest is encoded. It lies inside the seal, so a store learns nothing.
+const (
+	codecRaw  = 0
+	codecZstd = 1
+)
+
+const (
+	// sampleSize bytes from the middle decide whether a blob is compressed at all: zstd over incompressible chunks is
+	// the slowest stage of a backup of LZ4 SSTables.
+	sampleSize = 64 << 10
+	// sampleGain is the saving, in percent of the sample, below which compressing is not worth its CPU.
+	sampleGain = 3
+)
+
+// Codec compresses blob plaintexts and undoes it within MaxBlob. Safe for concurrent use.
+type Codec struct {
+	enc *zstd.Encoder
+	dec *zstd.Decoder
+}
+
+// NewCodec returns a codec at zstd's fastest level. Its memory is about 8 MiB per processor.
+func NewCodec() (*Codec, error) {
+	n := runtime.GOMAXPROCS(0)
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(n),
+		zstd.WithEncoderCRC(false), zstd.WithWindowSize(2<<20), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		return nil, fmt.Errorf("zstd encoder: %w", err)
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(n), zstd.WithDecoderMaxMemory(MaxBlob),
+		zstd.WithDecoderMaxWindow(MaxBlob), zstd.WithDecodeAllCapLimit(true))
+	if err != nil {
+		return nil, fmt.Errorf("zstd decoder: %w", err)
+	}
+	return &Codec{enc: enc, dec: dec}, nil
+}
+
+// Encode appends the codec byte and plain, compressed where that saves bytes, to dst.
+func (c *Codec) Encode(dst, plain []byte) []byte {
+	start := len(dst)
+	if c.worthwhile(plain) {
+		dst = c.enc.EncodeAll(plain, append(dst, codecZstd))
+		if len(dst)-start <= len(plain) {
+			return dst
+		}
+	}
+	return append(append(dst[:start], codecRaw), plain...)
+}
+
+func (c *Codec) worthwhile(plain []byte) bool {
+	if len(plain) <= sampleSize {
+		return len(plain) > 0
+	}
+	mid := (len(plain) - sampleSize) / 2
+	sample := c.enc.EncodeAll(plain[mid:mid+sampleSize], make([]byte, 0, sampleSize+1024))
+	return len(sample)*100 <= sampleSize*(100-sampleGain)
+}
+
+// Decode returns the plaintext of size bytes in dst's storage where it fits. A different size is an error: the size was
+// authenticated, so the codec is at fault.
+func (c *Codec) Decode(dst, encoded []byte, size int) ([]byte, error) {
+	if size > MaxBlob {
+		return nil, fmt.Errorf("decode blob: %d bytes over the limit of %d", size, MaxBlob)
+	}
+	if len(encoded) == 0 {
+		return nil, fmt.Errorf("decode blob: no codec byte")
+	}
+	if cap(dst) < size {
+		dst = make([]byte, 0, size)
+	}
+	dst = dst[:0:cap(dst)]
+	var err error
+	switch encoded[0] {
+	case codecRaw:
+		if len(encoded)-1 == size {
+			dst = append(dst, encoded[1:]...)
+		}
+	case codecZstd:
+		dst, err = c.dec.DecodeAll(encoded[1:], dst[:0:size])
+	default:
+		err = fmt.Errorf("codec %d: %w", encoded[0], ErrNewer)
+	}
+	if err == nil && len(dst) != size {
+		err = fmt.Errorf("%d bytes where %d belong", len(dst), size)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("decode blob: %w", err)
+	}
+	return dst, nil
+}

@@ -1,0 +1,48 @@
+package repo
+
+import (
+	"errors"
+	"fmt"
+
+	"cbk/pack"
+	"cbk/pack/wire"
+	"cbk/repo/keys"
+	"cbk/repo/store"
+)
+
+// Conditions a caller decides on, matched with errors.Is.
+var (
+	// ErrNoRepository: there is no config object at this place.
+	ErrNoRepository = errors.New("no repository there")
+	// ErrRepositoryExists: init found a config object.
+	ErrRepositoryExists = errors.New("a repository exists there already")
+	// ErrSnapshotExists: a root of this name is committed.
+	ErrSnapshotExists = errors.New("a backup of this name exists")
+)
+
+// DamageError names an object of the repository that is not as it was written.
+type DamageError struct {
+	Object string // object name, or "blob <id>" where no object can be named
+	What   string // what is wrong with it
+}
+
+// Error returns one line.
+func (e *DamageError) Error() string { return fmt.Sprintf("%s is damaged: %s", e.Object, e.What) }
+
+// asDamage turns errors that mean "these bytes are not as written" into a DamageError for object; others pass. An object
+// that claims a newer version than the repository's config is one of them.
+func asDamage(object string, err error) error {
+	var damage *DamageError
+	switch {
+	case err == nil || errors.As(err, &damage):
+		return err
+	case errors.Is(err, store.ErrNotFound):
+		return &DamageError{Object: object, What: "missing"}
+	case errors.Is(err, pack.ErrAuthentication), errors.Is(err, wire.ErrMalformed), errors.Is(err, pack.ErrNewer), isShort(err):
+		return &DamageError{Object: object, What: err.Error()}
+	}
+	return err
+}
+
+// KeyMismatch reports whether err means that the key given does not open the repository.
+func KeyMismatch(err error) bool { return errors.Is(err, keys.ErrPassphrase) }

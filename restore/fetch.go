@@ -1,0 +1,243 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"cbk/repo"
+	"cbk/snapshot"
+)
+
+// partSuffix ends the name of a component that is still being written.
+const partSuffix = ".cbk-part"
+
+// Refused is a component that could not be rebuilt as it was, and why.
+type Refused struct {
+	Keyspace, Table, Component string
+	Err                        error
+}
+
+// Fetched says what was written.
+type Fetched struct {
+	Files   int
+	Bytes   int64
+	Refused []Refused
+}
+
+// DamagedError reports components that were refused because the repository does not hold them as they were.
+type DamagedError struct{ Refused []Refused }
+
+// Error names the first component.
+func (e *DamagedError) Error() string {
+	r := e.Refused[0]
+	return fmt.Sprintf("%d components are damaged in the repository and were not restored, first %s.%s %s: %v",
+		len(e.Refused), r.Keyspace, r.Table, r.Component, r.Err)
+}
+
+// owner is who the restored files shall belong to.
+type owner struct {
+	uid, gid int
+	dirMode  fs.FileMode
+}
+
+// fetch writes the files of a snapshot below dirs, one for each data directory; a snapshot of more data directories
+// wraps around. SSTable ids are unique over a table's directories, so nothing can collide.
+type fetch struct {
+	snap     *snapshot.Snapshot
+	dirs     []string
+	owner    *owner
+	progress snapshot.Progress
+
+	mu     sync.Mutex
+	result Fetched
+	made   map[string]bool
+}
+
+func (f *fetch) run(ctx context.Context) (*Fetched, error) {
+	f.made = make(map[string]bool)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0) + 1)
+	for i := range f.snap.Node.Tables {
+		t := &f.snap.Node.Tables[i]
+		f.progress.Expect(t.BytesSource)
+		if err := f.mkdir(filepath.Join(f.dirs[0], filepath.FromSlash(t.Dir))); err != nil {
+			return nil, errors.Join(err, g.Wait())
+		}
+		err := f.snap.SSTables(ctx, t, func(s *snapshot.SSTable) error {
+			g.Go(func() error { return f.sstable(ctx, t, s) })
+			return ctx.Err()
+		})
+		var damage *repo.DamageError
+		if errors.As(err, &damage) {
+			f.refuse(Refused{t.Keyspace, t.Name, "all SSTables of a damaged description", err})
+			err = nil
+		}
+		if err != nil {
+			return nil, errors.Join(g.Wait(), err)
+		}
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return &f.result, f.syncDirs()
+}
+
+func (f *fetch) refuse(r Refused) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.result.Refused = append(f.result.Refused, r)
+}
+
+func (f *fetch) sstable(ctx context.Context, t *snapshot.Table, s *snapshot.SSTable) error {
+	dir := filepath.Join(f.dirs[s.DataDir%len(f.dirs)], filepath.FromSlash(t.Dir), s.Sub)
+	if err := f.mkdir(dir); err != nil {
+		return err
+	}
+	var out *os.File
+	create := func(c *snapshot.Component) (w io.Writer, err error) {
+		out, err = os.OpenFile(filepath.Join(dir, s.Prefix+c.Name+partSuffix), os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o644)
+		return out, err
+	}
+	return f.snap.Content(ctx, s, create, func(c *snapshot.Component, err error) error {
+		file := out
+		out = nil
+		if err = f.settle(file, err); err == nil {
+			f.count(c)
+			return nil
+		}
+		var damage *repo.DamageError
+		if errors.As(err, &damage) {
+			f.refuse(Refused{t.Keyspace, t.Name, s.File(c), err})
+			return nil
+		}
+		return fmt.Errorf("restore %s.%s %s: %w", t.Keyspace, t.Name, s.File(c), err)
+	})
+}
+
+func (f *fetch) count(c *snapshot.Component) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.result.Files++
+	f.result.Bytes += c.Size
+	f.progress.Done(c.Size)
+}
+
+// settle gives a written component its name, or removes it if err says that it is not right. file is nil if it could
+// not be created.
+func (f *fetch) settle(file *os.File, err error) error {
+	if file == nil {
+		return err
+	}
+	part := file.Name()
+	if err == nil && f.owner != nil {
+		err = file.Chown(f.owner.uid, f.owner.gid)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if closed := file.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		return os.Rename(part, part[:len(part)-len(partSuffix)])
+	}
+	return errors.Join(err, os.Remove(part))
+}
+
+// mkdir makes a directory and those above it with the data directory's owner and mode.
+func (f *fetch) mkdir(dir string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mkdirLocked(dir)
+}
+
+func (f *fetch) mkdirLocked(dir string) error {
+	if f.made[dir] {
+		return nil
+	}
+	mode := fs.FileMode(0o755)
+	if f.owner != nil {
+		mode = f.owner.dirMode
+	}
+	err := os.Mkdir(dir, mode)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := f.mkdirLocked(filepath.Dir(dir)); err != nil {
+			return err
+		}
+		err = os.Mkdir(dir, mode)
+	}
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("restore: %w", err)
+	}
+	f.made[dir] = true
+	if f.owner == nil {
+		return nil
+	}
+	return errors.Join(os.Chown(dir, f.owner.uid, f.owner.gid), os.Chmod(dir, mode))
+}
+
+// syncDirs makes the new names durable, those of the directories above them too.
+func (f *fetch) syncDirs() error {
+	done := make(map[string]bool)
+	for dir := range f.made {
+		for _, d := range []string{dir, filepath.Dir(dir)} {
+			if done[d] {
+				continue
+			}
+			done[d] = true
+			if err := syncDir(d); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("sync directory: %w", err)
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("sync directory: %w", err)
+	}
+	return nil
+}
+
+// ToDir writes the files of a node snapshot into dir, laid out as a data directory. dir must be empty or absent. With
+// damage in the repository everything else is written, and the error is a *DamagedError.
+func ToDir(ctx context.Context, snap *snapshot.Snapshot, dir string, p snapshot.Progress) (*Fetched, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("restore: %w", err)
+	}
+	if len(entries) > 0 {
+		return nil, fmt.Errorf("%s is not empty: give --to a directory that is, or that does not exist", dir)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("restore: %w", err)
+	}
+	f := &fetch{snap: snap, dirs: []string{dir}, progress: p}
+	got, err := f.run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(got.Refused) > 0 {
+		return got, &DamagedError{got.Refused}
+	}
+	return got, nil
+}

@@ -1,0 +1,228 @@
+package snapshot
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"cbk/cassandra/ring"
+	"cbk/pack"
+	"cbk/repo"
+)
+
+// ErrNotFound is matched when no backup has the name asked for.
+var ErrNotFound = errors.New("no such backup")
+
+// Entry is one node snapshot as the catalogue knows it.
+type Entry struct {
+	Catalogue
+	Root   string // object name
+	Domain string
+	root   *repo.Root
+}
+
+// Backup is the node snapshots of one cluster that share a name.
+type Backup struct {
+	Name    string
+	Cluster string
+	Nodes   []Entry       // by node name and host id
+	Missing []ring.Member // ring members in state NORMAL that have no snapshot in this backup
+
+	unsure bool // a ring could not be read: more nodes may be missing
+}
+
+// Complete reports whether every node that the ring expects is known to be in.
+func (b *Backup) Complete() bool { return len(b.Missing) == 0 && !b.unsure }
+
+// Started is when the first node began, Finished when the last one ended.
+func (b *Backup) Started() time.Time {
+	return slices.MinFunc(b.Nodes, func(x, y Entry) int { return x.Started.Compare(y.Started) }).Started
+}
+
+// Finished is when the last node ended.
+func (b *Backup) Finished() time.Time {
+	return slices.MaxFunc(b.Nodes, func(x, y Entry) int { return x.Finished.Compare(y.Finished) }).Finished
+}
+
+// Total adds up what the nodes' snapshots hold and cost.
+func (b *Backup) Total() (c Cost) {
+	for _, n := range b.Nodes {
+		c.add(n.cost())
+	}
+	return c
+}
+
+func (c *Catalogue) cost() Cost {
+	return Cost{SSTables: c.SSTables, Files: c.Files, Unchanged: c.Unchanged, BytesSource: c.BytesSource,
+		BytesNew: c.BytesNew, BytesStored: c.BytesStored}
+}
+
+// entries reads every root. Roots that cannot be read are given to damaged.
+func entries(ctx context.Context, r *repo.Repo, damaged func(*repo.DamageError)) ([]Entry, error) {
+	var all []Entry
+	err := r.ListRoots(ctx, func(name string) error {
+		e, err := readEntry(ctx, r, name)
+		var damage *repo.DamageError
+		if errors.As(err, &damage) {
+			damaged(damage)
+			return nil
+		}
+		if err == nil {
+			all = append(all, *e)
+		}
+		return err
+	})
+	return all, err
+}
+
+func readEntry(ctx context.Context, r *repo.Repo, name string) (*Entry, error) {
+	root, err := r.ReadRoot(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	e := &Entry{Root: name, Domain: strings.Split(name, "/")[1], root: root}
+	if err := json.Unmarshal(root.Catalogue, &e.Catalogue); err != nil {
+		return nil, &repo.DamageError{Object: name, What: fmt.Sprintf("catalogue entry: %v", err)}
+	}
+	if len(root.Descriptions) != 1 || e.Kind != KindSSTables {
+		return nil, &repo.DamageError{Object: name, What: fmt.Sprintf("a snapshot of kind %q with %d descriptions", e.Kind, len(root.Descriptions))}
+	}
+	return e, nil
+}
+
+// List returns the backups of a repository, oldest first. Roots and rings that cannot be read are given to damaged.
+func List(ctx context.Context, r *repo.Repo, damaged func(*repo.DamageError)) ([]Backup, error) {
+	all, err := entries(ctx, r, damaged)
+	if err != nil {
+		return nil, fmt.Errorf("list backups: %w", err)
+	}
+	type key struct{ cluster, name string }
+	groups := make(map[key]*Backup)
+	for _, e := range all {
+		k := key{e.Cluster, e.Backup}
+		if groups[k] == nil {
+			groups[k] = &Backup{Name: e.Backup, Cluster: e.Cluster}
+		}
+		groups[k].Nodes = append(groups[k].Nodes, e)
+	}
+	rings := ringReader{repo: r, known: make(map[pack.ID]*ring.Ring)}
+	var out []Backup
+	for _, b := range groups {
+		slices.SortFunc(b.Nodes, func(x, y Entry) int { return cmp.Or(cmp.Compare(x.Node, y.Node), cmp.Compare(x.HostID, y.HostID)) })
+		if err := rings.missing(ctx, b, damaged); err != nil {
+			return nil, err
+		}
+		out = append(out, *b)
+	}
+	slices.SortFunc(out, func(x, y Backup) int {
+		return cmp.Or(x.Started().Compare(y.Started()), cmp.Compare(x.Cluster, y.Cluster), cmp.Compare(x.Name, y.Name))
+	})
+	return out, nil
+}
+
+// Find returns the one backup of a name. The error matches ErrNotFound.
+func Find(ctx context.Context, r *repo.Repo, name string) (*Backup, error) {
+	var found []Backup
+	var damage *repo.DamageError
+	all, err := List(ctx, r, func(d *repo.DamageError) { damage = d })
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range all {
+		if b.Name == name {
+			found = append(found, b)
+		}
+	}
+	switch len(found) {
+	case 0:
+		if damage != nil {
+			return nil, fmt.Errorf("%w: %q, but not every backup can be read: %w", ErrNotFound, name, damage)
+		}
+		return nil, fmt.Errorf("%w: %q", ErrNotFound, name)
+	case 1:
+		return &found[0], nil
+	}
+	return nil, fmt.Errorf("%w: %q names backups of %d clusters", ErrNotFound, name, len(found))
+}
+
+// Pick returns the entry of a node, by host id, name or address label; an empty node means the only one.
+func (b *Backup) Pick(node string) (*Entry, error) {
+	var labels []string
+	for i := range b.Nodes {
+		e := &b.Nodes[i]
+		if node != "" && (e.Node == node || strings.EqualFold(e.HostID, node)) || node == "" && len(b.Nodes) == 1 {
+			return e, nil
+		}
+		labels = append(labels, e.Node)
+	}
+	if node == "" {
+		return nil, fmt.Errorf("backup %q has %d nodes: choose one with --node", b.Name, len(b.Nodes))
+	}
+	return nil, fmt.Errorf("%w: node %q in backup %q; it has %s", ErrNotFound, node, b.Name, strings.Join(labels, ", "))
+}
+
+// ringReader reads rings once each: all node snapshots of a quiet cluster share one.
+type ringReader struct {
+	repo  *repo.Repo
+	known map[pack.ID]*ring.Ring
+}
+
+// missing fills b.Missing: the NORMAL members of any ring seen by one of the backup's nodes that are not in it.
+func (rr *ringReader) missing(ctx context.Context, b *Backup, damaged func(*repo.DamageError)) error {
+	have := make(map[string]bool)
+	for _, e := range b.Nodes {
+		have[strings.ToLower(e.HostID)] = true
+	}
+	for i := range b.Nodes {
+		seen, err := rr.read(ctx, &b.Nodes[i])
+		var damage *repo.DamageError
+		if errors.As(err, &damage) {
+			damaged(damage)
+			b.unsure = true
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, m := range seen.Normal() {
+			if id := strings.ToLower(m.HostID); !have[id] {
+				have[id] = true
+				b.Missing = append(b.Missing, m)
+			}
+		}
+	}
+	return nil
+}
+
+func (rr *ringReader) read(ctx context.Context, e *Entry) (*ring.Ring, error) {
+	if r, ok := rr.known[e.root.Ring]; ok {
+		return r, nil
+	}
+	rd, err := rr.repo.NewReader(ctx, e.Domain)
+	if err != nil {
+		return nil, err
+	}
+	defer rd.Close()
+	r, err := readRing(ctx, rd, e)
+	if err == nil {
+		rr.known[e.root.Ring] = r
+	}
+	return r, err
+}
+
+func readRing(ctx context.Context, rd *repo.Reader, e *Entry) (*ring.Ring, error) {
+	b, err := rd.Load(ctx, &repo.Scratch{}, nil, e.root.Ring, pack.Ring)
+	if err != nil {
+		return nil, fmt.Errorf("ring of %s in backup %q: %w", e.Node, e.Backup, err)
+	}
+	r := &ring.Ring{}
+	if err := json.Unmarshal(b, r); err != nil {
+		return nil, &repo.DamageError{Object: e.Root, What: fmt.Sprintf("ring: %v", err)}
+	}
+	return r, nil
+}

@@ -1,0 +1,15 @@
+// Package snapshot is what a backup of a Cassandra node consists of, and the engine that takes one.
+//
+// Words. A node snapshot is what one backup made of one node at one moment: a root with a catalogue entry, a ring blob
+// and a description blob (Node). The description names, for each table, pages that list SSTables with their components,
+// sizes and hashes; a recipe blob for each SSTable says of which data blobs its components are made. A backup is the
+// node snapshots of one cluster that share a name; it is complete when every NORMAL member of any ring its nodes saw is
+// in it.
+//
+// Invariants. A backup is recorded by one object, created last: until then there is none. Every table that existed
+// before and after Cassandra's snapshot must be in it. Components are compared with their hash whenever they are
+// rebuilt. Pages and recipes hold nothing that differs between two backups of the same files, so unchanged tables cost
+// nothing. What a backup remembers about files (facts) is local, a hint, and always checked against the store's index.
+//
+// Ways in: Take; List and Find; Open, then SSTables and Content; Check.
+package snapshot

@@ -1,0 +1,116 @@
+package snapshot
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"cbk/pack"
+	"cbk/repo"
+)
+
+// KindSSTables is what a node snapshot holds. Commit logs are reserved as another kind.
+const KindSSTables = "sstables"
+
+// ModeDifferential: the backup is complete to read and costs only what is new.
+const ModeDifferential = "differential"
+
+// Catalogue is the first part of a root: what a listing shows. Times are the node's own clock, in UTC. Bytes are file
+// bytes at the source (BytesSource), plain bytes of blobs this backup added (BytesNew) and the sizes of the packs and
+// shards it put, padding and tables of contents included (BytesStored).
+type Catalogue struct {
+	Kind        string    `json:"kind"`
+	Backup      string    `json:"backup"`
+	Cluster     string    `json:"cluster"`
+	HostID      string    `json:"host_id"`
+	Node        string    `json:"node"`
+	Mode        string    `json:"mode"`
+	Started     time.Time `json:"started"`
+	Finished    time.Time `json:"finished"`
+	Tables      int       `json:"tables"`
+	SSTables    int       `json:"sstables"`
+	Files       int       `json:"files"`
+	Unchanged   int       `json:"files_unchanged"`
+	BytesSource int64     `json:"bytes_source"`
+	BytesNew    int64     `json:"bytes_new"`
+	BytesStored int64     `json:"bytes_stored"`
+}
+
+// Node is the top description blob of a node snapshot: everything about the node that is not an SSTable, and where the
+// descriptions of its tables are.
+type Node struct {
+	Version     string   `json:"cassandra_version"`
+	Partitioner string   `json:"partitioner"`
+	DC          string   `json:"dc"`
+	Rack        string   `json:"rack"`
+	Address     string   `json:"address"`
+	Tokens      []string `json:"tokens"`
+	DataDirs    int      `json:"data_dirs"`
+	Schema      []ID     `json:"schema"` // data blobs: the CQL text that recreates the user keyspaces
+	Tables      []Table  `json:"tables"`
+}
+
+// Table is one table of a node snapshot. Its SSTables are described page by page in blobs of their own, so that an
+// unchanged table costs nothing.
+type Table struct {
+	Keyspace string `json:"keyspace"`
+	Name     string `json:"table"`
+	ID       string `json:"id"`  // 32 hex digits
+	Dir      string `json:"dir"` // the directory below a data directory, slash-separated
+	Pages    []ID   `json:"pages"`
+	Cost
+}
+
+// Cost counts what a table meant for a backup; BytesStored is the sealed size of the blobs it added.
+type Cost struct {
+	SSTables    int   `json:"sstables"`
+	Files       int   `json:"files"`
+	Unchanged   int   `json:"files_unchanged"`
+	BytesSource int64 `json:"bytes_source"`
+	BytesNew    int64 `json:"bytes_new"`
+	BytesStored int64 `json:"bytes_stored"`
+}
+
+func (c *Cost) add(o Cost) {
+	c.SSTables += o.SSTables
+	c.Files += o.Files
+	c.Unchanged += o.Unchanged
+	c.BytesSource += o.BytesSource
+	c.BytesNew += o.BytesNew
+	c.BytesStored += o.BytesStored
+}
+
+func (c *Cost) stored(a repo.Added) {
+	c.BytesNew += a.Plain
+	c.BytesStored += a.Stored
+}
+
+// ID is a blob id that reads and writes as hex in JSON.
+type ID pack.ID
+
+// MarshalText implements encoding.TextMarshaler.
+func (id ID) MarshalText() ([]byte, error) { return []byte(pack.ID(id).String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (id *ID) UnmarshalText(b []byte) error {
+	p, err := pack.ParseID(string(b))
+	*id = ID(p)
+	return err
+}
+
+func ids(refs []repo.Ref) []ID {
+	out := make([]ID, len(refs))
+	for i, r := range refs {
+		out[i] = ID(r.ID)
+	}
+	return out
+}
+
+// encodeJSON is the canonical form of the small documents: struct fields in order, map keys sorted.
+func encodeJSON(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode description: %w", err)
+	}
+	return b, nil
+}
