@@ -65,7 +65,7 @@ func (r *InPlace) Run(ctx context.Context) (*Outcome, error) {
 		return nil, err
 	}
 	if err := r.stop(ctx); err != nil {
-		return nil, fmt.Errorf("%w; nothing was moved, remove %s to restore again", err, j.path)
+		return nil, errors.Join(fmt.Errorf("%w; nothing was moved", err), clearUnfinished(r.StateDir))
 	}
 	// From here an interruption must not leave the directories half switched: the moves are renames and take no time.
 	if err := r.swap(j); err != nil {

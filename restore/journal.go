@@ -16,7 +16,7 @@ import (
 // Phase is how far a restore in place has come.
 type Phase string
 
-// The phases, in order. Before Switch nothing of the node was touched.
+// The phases, in order. Before PhaseSwitch no file of the node was touched.
 const (
 	PhaseFetch  Phase = "fetch"
 	PhaseStop   Phase = "stop"
@@ -134,7 +134,7 @@ func clearUnfinished(stateDir string) error {
 		return err
 	}
 	for _, j := range list {
-		if j.Phase != PhaseFetch {
+		if j.Phase != PhaseFetch && j.Phase != PhaseStop {
 			return &UnfinishedError{Journal: *j, Path: j.path}
 		}
 		for _, m := range j.Moves {

@@ -156,6 +156,9 @@ func (b *backup) take(ctx context.Context, res *Result) (root *repo.Root, err er
 		return nil, err
 	}
 	tag := fmt.Sprintf("cbk-%d", b.cat.Started.UnixMicro())
+	if err := b.clearLeftover(ctx, tag); err != nil {
+		return nil, err
+	}
 	defer func() { b.clear(ctx, tag, res, err != nil) }()
 	b.opt.Log.Info("taking snapshot", "tag", tag)
 	if err := b.src.Snapshot(ctx, tag); err != nil {
@@ -178,11 +181,38 @@ func (b *backup) take(ctx context.Context, res *Result) (root *repo.Root, err er
 	return b.describe(ctx, after)
 }
 
+// leftoverKey is where the local cache names the Cassandra snapshot that this machine's cbk is responsible for.
+var leftoverKey = []byte("tag")
+
+// clearLeftover removes the Cassandra snapshot of a backup that was killed, which would hold disk space for ever, and
+// puts down the tag of the one to be taken.
+func (b *backup) clearLeftover(ctx context.Context, next string) error {
+	old, err := b.s.Facts().Fact(leftoverKey)
+	if err != nil {
+		return err
+	}
+	if len(old) > 0 {
+		b.opt.Log.Info("clearing the snapshot of an interrupted backup", "tag", string(old))
+		if err := b.src.ClearSnapshot(ctx, string(old)); err != nil {
+			return fmt.Errorf("clear snapshot %s of an interrupted backup: %w", old, err)
+		}
+	}
+	return b.s.Facts().PutFact(leftoverKey, []byte(next))
+}
+
+// forget ends the responsibility for a Cassandra snapshot.
+func (b *backup) forget() {
+	if err := b.s.Facts().PutFact(leftoverKey, nil); err != nil {
+		b.opt.Log.Warn("local cache", "error", err)
+	}
+}
+
 // clear removes Cassandra's snapshot even when the backup was interrupted. On failure of the backup the snapshot goes as
 // well, unless it was to be kept.
 func (b *backup) clear(ctx context.Context, tag string, res *Result, failed bool) {
 	if b.opt.KeepSnapshot {
 		res.SnapshotLeft = tag
+		b.forget()
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), clearTimeout)
@@ -192,7 +222,9 @@ func (b *backup) clear(ctx context.Context, tag string, res *Result, failed bool
 		if failed {
 			b.opt.Log.Warn("snapshot not cleared", "tag", tag, "error", err)
 		}
+		return
 	}
+	b.forget()
 }
 
 // checkTables demands a snapshot of every table that existed before and after the snapshot was taken: a snapshot command

@@ -14,10 +14,12 @@ import (
 )
 
 // facts remembers, on the node alone, what each SSTable looked like when it was last read, so that an unchanged file is
-// not read again. Two kinds of entries in the local cache:
+// not read again. Entries in the local cache, by first byte; those under s and g are swept:
 //
 //	s<device>|<data dir>|<live dir>|<sub>|<prefix>   an SSTable, see encodeFact
 //	g<segment id>                                    the refs of a segment
+//	epoch                                            number of the last backup
+//	tag                                              the Cassandra snapshot to be cleared
 //
 // A fact is used only if the file has the same name, inode, size and mtime, if the mtime was older than settle when the
 // file was read, and if every blob is still known. ctime is no part of it: hard links of snapshots change it.

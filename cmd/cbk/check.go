@@ -78,7 +78,7 @@ func printCheck(w io.Writer, r *snapshot.Report, readData bool) error {
 	}
 	fmt.Fprintf(w, "checked %d objects, %d blobs, %s (%s)\n", r.Objects, r.Blobs, plural(r.Backups, "node snapshot"), depth)
 	if r.Strangers > 0 {
-		fmt.Fprintf(w, "%s that are not cbk's were left alone\n", plural(r.Strangers, "object"))
+		fmt.Fprintf(w, "%s not of this repository: left alone\n", plural(r.Strangers, "object"))
 	}
 	if r.OK() {
 		_, err := fmt.Fprintln(w, "no damage found")

@@ -56,7 +56,7 @@ func loadConfig(c *cli.Context) (*config, error) {
 		return nil, usageError("config: %w", err)
 	}
 	for flag, key := range map[string]*string{"repo": &cfg.Repository, "passphrase-file": &cfg.PassphraseFile, "state-dir": &cfg.StateDir} {
-		if c.IsSet(flag) {
+		if c.String(flag) != "" {
 			*key = c.String(flag)
 		}
 	}

@@ -58,7 +58,7 @@ func showCommand() *cli.Command {
 				doc.listedJSON = listed(b)
 				doc.Nodes = append(doc.Nodes, shownJSON{Name: snap.Entry.Catalogue.Node, HostID: snap.HostID,
 					Started: clock(snap.Started), Finished: clock(snap.Finished), Version: snap.Node.Version, DC: snap.Node.DC,
-					Rack: snap.Node.Rack, Tokens: len(snap.Node.Tokens), Tables: snap.Node.Tables})
+					Rack: snap.Node.Rack, Tokens: len(snap.Node.Tokens), Tables: shownTables(snap.Node.Tables)})
 				return nil
 			})
 			if err != nil {
@@ -88,7 +88,22 @@ type shownJSON struct {
 	DC       string           `json:"dc"`
 	Rack     string           `json:"rack"`
 	Tokens   int              `json:"tokens"`
-	Tables   []snapshot.Table `json:"tables"`
+	Tables   []shownTableJSON `json:"tables"`
+}
+
+type shownTableJSON struct {
+	Keyspace string `json:"keyspace"`
+	Table    string `json:"table"`
+	ID       string `json:"id"`
+	snapshot.Cost
+}
+
+func shownTables(tables []snapshot.Table) []shownTableJSON {
+	out := make([]shownTableJSON, len(tables))
+	for i, t := range tables {
+		out[i] = shownTableJSON{Keyspace: t.Keyspace, Table: t.Name, ID: t.ID, Cost: t.Cost}
+	}
+	return out
 }
 
 func printShow(w io.Writer, doc *showJSON) error {
@@ -97,11 +112,19 @@ func printShow(w io.Writer, doc *showJSON) error {
 		fmt.Fprintf(w, "\nnode %s (%s), Cassandra %s, %s/%s, %s, %s to %s\n", n.Name, n.HostID, n.Version, n.DC, n.Rack,
 			plural(n.Tokens, "token"), n.Started, n.Finished)
 		t := newTable(w, 2, "table", "sstables", "files", "unchanged", "source", "new", "stored")
+		empty := 0
 		for _, row := range n.Tables {
-			t.AppendRow([]any{row.Keyspace + "." + row.Name, row.SSTables, row.Files, row.Unchanged, size(row.BytesSource),
+			if row.SSTables == 0 {
+				empty++
+				continue
+			}
+			t.AppendRow([]any{row.Keyspace + "." + row.Table, row.SSTables, row.Files, row.Unchanged, size(row.BytesSource),
 				size(row.BytesNew), size(row.BytesStored)})
 		}
 		t.Render()
+		if empty > 0 {
+			fmt.Fprintf(w, "and %s without SSTables\n", plural(empty, "table"))
+		}
 	}
 	return nil
 }

@@ -1,0 +1,45 @@
+# make demo     one real Cassandra node, backed up, destroyed, restored and compared
+# make test     everything that decides whether a change may land
+# make soak     what takes longer: 10 GB through backup and restore, with memory measured
+# make build    bin/cbk
+# make lint     vet, staticcheck, gofmt
+# make fuzz     each fuzz target for FUZZTIME
+# make readme   writes the README's excerpt from a run of the demo
+FUZZTIME ?= 30s
+GO ?= go
+
+.PHONY: all build demo test lint soak fuzz readme deps
+all: build
+
+build:
+	$(GO) build -o bin/cbk ./cmd/cbk
+
+demo: deps build
+	$(GO) run ./cassandra/cassandratest/demo -cbk bin/cbk
+
+readme: deps build
+	$(GO) run ./cassandra/cassandratest/demo -cbk bin/cbk -readme README.md
+
+test: deps lint
+	$(GO) test -timeout 40m ./...
+
+lint:
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	@out=$$($(GO) tool gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "gofmt: $$out"; exit 1; }
+
+soak: deps
+	$(GO) test -timeout 80m -count 1 -v -tags soak -run Soak ./cmd/cbk
+
+fuzz:
+	@for f in $$($(GO) test ./fuzz -list '^Fuzz' | grep ^Fuzz); do \
+		$(GO) test ./fuzz -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; done
+
+# What the tests run beside Go: a JDK 17 and Maven, which fetches Cassandra. As root on Debian or Ubuntu they are
+# installed; elsewhere the missing ones are named.
+deps:
+	@missing=; command -v java >/dev/null || missing="openjdk-17-jdk-headless"; \
+	command -v mvn >/dev/null || missing="$$missing maven"; \
+	test -z "$$missing" || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing; } || \
+	{ echo "please install: apt-get install$$( [ -z "$$missing" ] || echo " $$missing")"; exit 1; }

@@ -1,0 +1,22 @@
+// Package cassandratest brings real Cassandra clusters to tests and to
+// demonstrations. Cassandra comes as jars from Maven Central, once for a machine;
+// a node is a directory with its configuration, its data and a bin folder, and
+// lives on a loopback address of its own.
+//
+// Words. A slot is the right to one loopback address 127.0.1.N and one JMX port.
+// It is held as a lock on a file under the temporary directory, so that test
+// processes running beside each other never meet, and the kernel gives it back
+// when its process dies. The owner of a cluster is the process that called [New].
+//
+// What it needs: java 17 and, for the first run, mvn. What is missing is
+// an error that says what to install; no test is skipped.
+//
+// Invariants. A node's bin/start returns at once and its bin/stop when the node
+// has ended; both do nothing where nothing is to do. A node does not outlive its
+// owner: bin/start leaves a small watch beside the node, which kills the node
+// within a second or two once the slot's lock is free, be it that the owner
+// stopped the cluster, was killed or was interrupted.
+//
+// Ways in: [Run] in a test; [New], [Cluster.Start] and [Cluster.Stop] in a program
+// or a TestMain; [CreateShop], [Fill], [Delete] and [Dump] for rows to back up.
+package cassandratest

@@ -1,0 +1,102 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxYAML is far above any cassandra.yaml; the one that ships has 130 KiB.
+const maxYAML = 4 << 20
+
+// Layout is what cassandra.yaml says of a node's directories. All paths are
+// absolute. Apart from DataDirs a path is empty where the file does not give it:
+// Cassandra's defaults hang on the environment of its process.
+type Layout struct {
+	// DataDirs are data_file_directories in their order, then
+	// local_system_data_file_directory where that is another one.
+	DataDirs    []string
+	CommitLog   string
+	Hints       string
+	SavedCaches string
+	CDCRaw      string
+	ClusterName string
+}
+
+type cassandraYAML struct {
+	ClusterName string   `yaml:"cluster_name"`
+	Data        []string `yaml:"data_file_directories"`
+	LocalSystem string   `yaml:"local_system_data_file_directory"` // since 4.0
+	CommitLog   string   `yaml:"commitlog_directory"`
+	Hints       string   `yaml:"hints_directory"`
+	SavedCaches string   `yaml:"saved_caches_directory"`
+	CDCRaw      string   `yaml:"cdc_raw_directory"`
+}
+
+func readLayout(path string) (Layout, error) {
+	b, err := readBounded(path, maxYAML)
+	if err != nil {
+		return Layout{}, fmt.Errorf("read cassandra.yaml: %w; check cassandra.yaml in the config", err)
+	}
+	var y cassandraYAML
+	if err := yaml.Unmarshal(b, &y); err != nil {
+		return Layout{}, fmt.Errorf("parse %s: %s", path, oneLine(err.Error()))
+	}
+	if len(y.Data) == 0 {
+		return Layout{}, fmt.Errorf("%s has no data_file_directories; name the data directories there, as Cassandra uses them", path)
+	}
+	l := y.layout()
+	if err := l.check(); err != nil {
+		return Layout{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return l, nil
+}
+
+func (y cassandraYAML) layout() Layout {
+	l := Layout{
+		CommitLog:   y.CommitLog,
+		Hints:       y.Hints,
+		SavedCaches: y.SavedCaches,
+		CDCRaw:      y.CDCRaw,
+		ClusterName: y.ClusterName,
+	}
+	for _, dir := range append(y.Data, y.LocalSystem) {
+		if clean := filepath.Clean(dir); dir != "" && !slices.Contains(l.DataDirs, clean) {
+			l.DataDirs = append(l.DataDirs, clean)
+		}
+	}
+	return l
+}
+
+// check refuses relative paths: Cassandra resolves them against its own working
+// directory, which is not ours.
+func (l Layout) check() error {
+	if len(l.DataDirs) == 0 {
+		return errors.New("data_file_directories holds only empty names")
+	}
+	for _, dir := range append(slices.Clone(l.DataDirs), l.CommitLog, l.Hints, l.SavedCaches, l.CDCRaw) {
+		if dir != "" && !filepath.IsAbs(dir) {
+			return fmt.Errorf("directory %q is not an absolute path", dir)
+		}
+	}
+	return nil
+}
+
+// readBounded reads a whole file of at most limit bytes.
+func readBounded(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = fmt.Errorf("%s is larger than %d bytes", path, limit)
+	}
+	return b, err
+}

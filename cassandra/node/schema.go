@@ -1,0 +1,116 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gocql/gocql"
+)
+
+const (
+	// maxSchema bounds the CQL of a schema: 16 KiB for each of 10,000 tables.
+	maxSchema = 160 << 20
+	// maxTables bounds the tables of a node; Cassandra itself warns above 150.
+	maxTables = 1 << 20
+)
+
+// Schema is the cluster's schema as one node knows it.
+type Schema struct {
+	// CQL is what DESCRIBE SCHEMA WITH INTERNALS gives, one statement after the
+	// other: the user keyspaces with types, functions, tables, indexes and
+	// views, with table ids and dropped columns.
+	CQL string
+	// Tables are all tables and views that have SSTables, those of the system
+	// keyspaces too, in the order of keyspace and name.
+	Tables []Table
+}
+
+// Table names one table or view.
+type Table struct {
+	Keyspace string
+	Name     string
+	ID       string // 32 hex digits, as in the name of its directory
+	View     bool   // a materialized view
+}
+
+// Schema reads the schema. It needs Cassandra 4.0 or later, which describes
+// itself. The answer is the same for the same schema.
+func (n *Node) Schema(ctx context.Context) (Schema, error) {
+	var s Schema
+	var err error
+	if s.CQL, err = n.describe(ctx); err != nil {
+		return Schema{}, fmt.Errorf("describe the schema: %w", err)
+	}
+	if s.Tables, err = n.tables(ctx); err != nil {
+		return Schema{}, fmt.Errorf("list the tables: %w", err)
+	}
+	return s, nil
+}
+
+func (n *Node) describe(ctx context.Context) (string, error) {
+	var text strings.Builder
+	err := n.query(ctx, func(row gocql.Scanner) error {
+		var statement string
+		if err := row.Scan(nil, nil, nil, &statement); err != nil {
+			return err
+		}
+		if text.Len()+len(statement) > maxSchema {
+			return fmt.Errorf("schema is larger than %d bytes", maxSchema)
+		}
+		text.WriteString(statement)
+		text.WriteByte('\n')
+		return nil
+	}, "DESCRIBE SCHEMA WITH INTERNALS")
+	return text.String(), err
+}
+
+func (n *Node) tables(ctx context.Context) ([]Table, error) {
+	tables, err := n.tablesOf(ctx, false, "SELECT keyspace_name, table_name, id FROM system_schema.tables")
+	if err != nil {
+		return nil, err
+	}
+	views, err := n.tablesOf(ctx, true, "SELECT keyspace_name, view_name, id FROM system_schema.views")
+	if err != nil {
+		return nil, err
+	}
+	tables = append(tables, views...)
+	slices.SortFunc(tables, func(a, b Table) int {
+		return cmp.Or(cmp.Compare(a.Keyspace, b.Keyspace), cmp.Compare(a.Name, b.Name))
+	})
+	return tables, nil
+}
+
+func (n *Node) tablesOf(ctx context.Context, view bool, stmt string) ([]Table, error) {
+	var tables []Table
+	err := n.query(ctx, func(row gocql.Scanner) error {
+		t := Table{View: view}
+		var id gocql.UUID
+		if err := row.Scan(&t.Keyspace, &t.Name, &id); err != nil {
+			return err
+		}
+		if len(tables) >= maxTables {
+			return fmt.Errorf("more than %d tables", maxTables)
+		}
+		t.ID = hex.EncodeToString(id[:])
+		tables = append(tables, t)
+		return nil
+	}, stmt)
+	return tables, err
+}
+
+// SampleQuery reads up to ten rows of a table through CQL, to the end. It tells
+// that the table's files can be opened and read, not that every row is there.
+func (n *Node) SampleQuery(ctx context.Context, keyspace, table string) error {
+	if !tableName.MatchString(keyspace) || !tableName.MatchString(table) {
+		return fmt.Errorf("%q.%q is not the name of a table", keyspace, table)
+	}
+	stmt := fmt.Sprintf(`SELECT * FROM "%s"."%s" LIMIT 10`, keyspace, table)
+	if err := n.query(ctx, func(gocql.Scanner) error { return nil }, stmt); err != nil {
+		return fmt.Errorf("sample %s.%s: %w", keyspace, table, err)
+	}
+	return nil
+}

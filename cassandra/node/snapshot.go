@@ -1,0 +1,139 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+)
+
+var (
+	// Cassandra takes only word characters in the names of keyspaces and tables
+	// (SchemaConstants.PATTERN_WORD_CHARS); length is bounded by a file's name.
+	tableName = regexp.MustCompile(`^\w{1,222}$`)
+	tableDir  = regexp.MustCompile(`^(\w{1,222})-([0-9a-f]{32})$`)
+)
+
+// Snapshot has Cassandra flush every table and take a snapshot of all keyspaces
+// under a tag of 1 to 64 of a-z, 0-9 and dash. A tag that exists already is an
+// error. A failure is a *CommandError; part of the snapshot may exist then, and
+// ClearSnapshot removes it.
+func (n *Node) Snapshot(ctx context.Context, tag string) error {
+	if err := checkTag(tag); err != nil {
+		return err
+	}
+	_, err := n.run(ctx, "cassandra.nodetool", n.cfg.Nodetool, "snapshot", "-t", tag)
+	return err
+}
+
+// ClearSnapshot has Cassandra remove the snapshot of a tag from all keyspaces.
+// A tag that does not exist is no error. A failure is a *CommandError.
+func (n *Node) ClearSnapshot(ctx context.Context, tag string) error {
+	if err := checkTag(tag); err != nil {
+		return err
+	}
+	_, err := n.run(ctx, "cassandra.nodetool", n.cfg.Nodetool, "clearsnapshot", "-t", tag)
+	return err
+}
+
+// TableDir is the snapshot directory of one table in one data directory.
+type TableDir struct {
+	Keyspace string
+	Table    string
+	ID       string // 32 hex digits
+	DataDir  int    // index in Layout.DataDirs
+	Path     string // the snapshot directory, absolute
+	Live     string // KEYSPACE/TABLE-ID with slashes, relative to the data directory
+}
+
+// SnapshotTables lists the directories of a snapshot over all data directories,
+// in the order of keyspace, table, id and data directory. It reads names only.
+// Where a table has no directory in any data directory, Cassandra has not
+// snapshotted it.
+func (n *Node) SnapshotTables(tag string) ([]TableDir, error) {
+	if err := checkTag(tag); err != nil {
+		return nil, err
+	}
+	var all []TableDir
+	for i, dir := range n.layout.DataDirs {
+		found, err := snapshotTables(dir, i, tag)
+		if err != nil {
+			return nil, fmt.Errorf("list snapshot %s: %w", tag, err)
+		}
+		all = append(all, found...)
+	}
+	slices.SortFunc(all, func(a, b TableDir) int {
+		return cmp.Or(cmp.Compare(a.Keyspace, b.Keyspace), cmp.Compare(a.Table, b.Table),
+			cmp.Compare(a.ID, b.ID), cmp.Compare(a.DataDir, b.DataDir))
+	})
+	return all, nil
+}
+
+func snapshotTables(dataDir string, index int, tag string) ([]TableDir, error) {
+	keyspaces, err := directories(dataDir)
+	if err != nil {
+		return nil, err
+	}
+	var found []TableDir
+	for _, keyspace := range keyspaces {
+		tables, err := directories(filepath.Join(dataDir, keyspace))
+		if err != nil {
+			return nil, err
+		}
+		for _, table := range tables {
+			snap := filepath.Join(dataDir, keyspace, table, "snapshots", tag)
+			if there, err := isDirectory(snap); err != nil {
+				return nil, err
+			} else if !there {
+				continue
+			}
+			name := tableDir.FindStringSubmatch(table)
+			if name == nil || !tableName.MatchString(keyspace) {
+				return nil, fmt.Errorf("%s lies in no directory named KEYSPACE/TABLE-ID", snap)
+			}
+			found = append(found, TableDir{
+				Keyspace: keyspace, Table: name[1], ID: name[2],
+				DataDir: index, Path: snap, Live: path.Join(keyspace, table),
+			})
+		}
+	}
+	return found, nil
+}
+
+// directories lists the directories in dir by name, sorted. Links to directories
+// count: Cassandra follows them, and some put a keyspace on another disk so.
+func directories(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if e.Type()&fs.ModeSymlink != 0 {
+			there, err := isDirectory(filepath.Join(dir, e.Name()))
+			if err != nil {
+				return nil, err
+			}
+			if there {
+				names = append(names, e.Name())
+			}
+		} else if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+func isDirectory(name string) (bool, error) {
+	info, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && info.IsDir(), err
+}
