@@ -41,7 +41,7 @@ type cassandraYAML struct {
 func readLayout(path string) (Layout, error) {
 	b, err := readBounded(path, maxYAML)
 	if err != nil {
-		return Layout{}, fmt.Errorf("read cassandra.yaml: %w; check cassandra.yaml in the config", err)
+		return Layout{}, fmt.Errorf("read cassandra.yaml: %w; check cassandra.config in the config", err)
 	}
 	var y cassandraYAML
 	if err := yaml.Unmarshal(b, &y); err != nil {

@@ -85,8 +85,8 @@ func TestLayoutRefusesAFileThatIsTooLarge(t *testing.T) {
 
 func TestNewNeedsAReadableYAML(t *testing.T) {
 	for path, want := range map[string]string{
-		"": "set cassandra.yaml in the config",
-		filepath.Join(t.TempDir(), "missing.yaml"): "check cassandra.yaml in the config",
+		"": "set cassandra.config in the config",
+		filepath.Join(t.TempDir(), "missing.yaml"): "check cassandra.config in the config",
 	} {
 		if _, err := New(Config{YAML: path}, discard()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q gives %v", path, err)

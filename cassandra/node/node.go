@@ -42,7 +42,7 @@ type Node struct {
 // New reads the node's cassandra.yaml. It connects to nothing and runs nothing.
 func New(cfg Config, log *slog.Logger) (*Node, error) {
 	if cfg.YAML == "" {
-		return nil, errors.New("no path of cassandra.yaml; set cassandra.yaml in the config")
+		return nil, errors.New("no path of cassandra.yaml; set cassandra.config in the config")
 	}
 	layout, err := readLayout(cfg.YAML)
 	if err != nil {

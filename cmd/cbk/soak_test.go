@@ -1,0 +1,109 @@
+//go:build soak
+
+package main
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// maxRSS is the budget of a backup or restore at any size of data.
+const maxRSS = 300 << 20
+
+// stream yields n bytes that do not compress, the same ones every time.
+func stream(n int64) io.Reader {
+	block, err := aes.NewCipher(make([]byte, 16))
+	if err != nil {
+		panic(err)
+	}
+	return io.LimitReader(cipher.StreamReader{S: cipher.NewCTR(block, make([]byte, 16)), R: zeros{}}, n)
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// watched runs cbk, which must succeed, and returns the highest resident memory of the process in bytes, as the kernel
+// counts it.
+func (r *rig) watched(args ...string) (peak int64) {
+	r.t.Helper()
+	cmd := r.command(args...)
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		peak = max(peak, highWater(cmd.Process.Pid))
+		select {
+		case err := <-ended:
+			if err != nil {
+				r.t.Fatalf("cbk %v: %v\n%s", args, err, out.String())
+			}
+			r.t.Logf("cbk %s: %s, peak %d MiB\n%s", strings.Join(args, " "), time.Since(start).Round(time.Second), peak>>20, out.String())
+			return peak
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func highWater(pid int) int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(b), "VmHWM:")
+	kb, _ := strconv.ParseInt(strings.Fields(rest + " 0")[0], 10, 64)
+	return kb << 10
+}
+
+// TestSoakTenGigabytes takes one component of 10 GB, which hardly compresses, through backup, an unchanged second
+// backup and restore, each within its memory.
+func TestSoakTenGigabytes(t *testing.T) {
+	r := newRig(t)
+	r.shop(20)
+	if err := os.RemoveAll(r.path("repo")); err != nil {
+		t.Fatal(err)
+	}
+	r.ok("init") // the default pack size: the largest buffers
+	const size = 10_000_000_000
+	f, err := os.Create(r.path("big"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(f, stream(size)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	settle()
+	r.onSnapshot(fmt.Sprintf(`nodetool "$@" && ln %s "$(echo %s/shop/files-*/snapshots/$TAG)/nb-987654-big-Data.db"`, r.path("big"), r.dataDirs()[0]))
+	for _, args := range [][]string{{"backup", "--name", "one"}, {"backup", "--name", "two", "--json"}, {"check", "--read-data"}, {"restore", "two", "--to", r.path("out")}} {
+		if peak := r.watched(args...); peak > maxRSS {
+			t.Errorf("cbk %s: peak memory %d MiB, at most %d MiB are allowed", args[0], peak>>20, int64(maxRSS)>>20)
+		}
+	}
+	found, err := filepath.Glob(r.path("out/shop/files-*/nb-987654-big-Data.db"))
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	if out, err := exec.Command("cmp", r.path("big"), found[0]).CombinedOutput(); err != nil {
+		t.Errorf("the component came back different: %s", out)
+	}
+}
