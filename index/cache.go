@@ -49,6 +49,7 @@ type Cache struct {
 	dir string // removed on Close when temporary
 	tmp bool
 
+	guard    guard
 	packs    numbers[pack.ID]
 	sessions numbers[pack.SessionID]
 }
@@ -59,10 +60,40 @@ func Open(dir string) (*Cache, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("index cache: %w", err)
 	}
-	c, err := open(dir)
-	if err == nil || errors.Is(err, ErrLocked) {
-		return c, err
+	g, died, err := lockDir(dir)
+	if err != nil {
+		return nil, err
 	}
+	c, err := openGuarded(dir, g, died)
+	if err != nil {
+		return nil, errors.Join(err, g.release())
+	}
+	c.guard = g
+	return c, nil
+}
+
+func openGuarded(dir string, g guard, died bool) (*Cache, error) {
+	if err := g.opening(); err != nil {
+		return nil, fmt.Errorf("index cache: %w", err)
+	}
+	var c *Cache
+	err := errors.New("the last opening did not end")
+	if !died {
+		c, err = open(dir)
+	}
+	if err != nil {
+		if c, err = reopen(dir); err != nil {
+			return nil, err
+		}
+	}
+	if err := g.opened(); err != nil {
+		return nil, errors.Join(fmt.Errorf("index cache: %w", err), c.Close())
+	}
+	return c, nil
+}
+
+// reopen opens dir after removing all that is in it.
+func reopen(dir string) (*Cache, error) {
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, fmt.Errorf("empty index cache: %w", err)
 	}
@@ -88,15 +119,12 @@ func OpenTemporary() (*Cache, error) {
 
 func open(dir string) (*Cache, error) {
 	// A node's memory belongs to Cassandra: badger's own defaults would take some 500 MiB.
-	opt := badger.DefaultOptions(dir).WithLogger(nil).WithMemTableSize(8 << 20).WithNumMemtables(2).
-		WithBlockCacheSize(8 << 20).WithIndexCacheSize(8 << 20).WithValueLogFileSize(64 << 20).WithValueThreshold(512 << 10).
-		WithNumCompactors(2).WithNumLevelZeroTables(2).WithNumLevelZeroTablesStall(6).WithBaseTableSize(4 << 20).
+	opt := badger.DefaultOptions(dir).WithLogger(nil).WithMemTableSize(4 << 20).WithNumMemtables(2).
+		WithBlockCacheSize(4 << 20).WithIndexCacheSize(4 << 20).WithValueLogFileSize(64 << 20).WithValueThreshold(512 << 10).
+		WithNumCompactors(2).WithNumLevelZeroTables(2).WithNumLevelZeroTablesStall(6).WithBaseTableSize(2 << 20).
 		WithCompression(options.ZSTD).WithDetectConflicts(false).WithMetricsEnabled(false)
 	db, err := badger.Open(opt)
 	if err != nil {
-		if isLocked(err) {
-			return nil, fmt.Errorf("index cache %s: %w", dir, ErrLocked)
-		}
 		return nil, fmt.Errorf("index cache %s: %w", dir, err)
 	}
 	c := &Cache{db: db, dir: dir}
@@ -129,7 +157,7 @@ func (c *Cache) Reset() error {
 
 // Close releases the cache and removes it if it is temporary.
 func (c *Cache) Close() error {
-	err := c.db.Close()
+	err := errors.Join(c.db.Close(), c.guard.release())
 	if c.tmp {
 		err = errors.Join(err, os.RemoveAll(c.dir))
 	}
@@ -154,8 +182,11 @@ func (c *Cache) Lookup(id pack.ID) (loc Location, ok bool, err error) {
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return loc, false, nil
 	}
-	if err != nil || len(v) != blobValue {
-		return loc, false, fmt.Errorf("index cache: entry of %d bytes: %w", len(v), err)
+	if err == nil && len(v) != blobValue {
+		err = fmt.Errorf("entry of %d bytes", len(v))
+	}
+	if err != nil {
+		return loc, false, fmt.Errorf("index cache: %w", err)
 	}
 	loc = Location{Offset: binary.BigEndian.Uint32(v[4:]), Stored: binary.BigEndian.Uint32(v[8:]),
 		Plain: binary.BigEndian.Uint32(v[12:]), Type: pack.Type(v[16])}

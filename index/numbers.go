@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/dgraph-io/badger/v4"
@@ -57,8 +56,11 @@ func (c *Cache) loadNumbers() error {
 			for it.Seek(p); it.ValidForPrefix(p); it.Next() {
 				key := it.Item().Key()[1:]
 				v, err := it.Item().ValueCopy(nil)
-				if err != nil || len(v) != 4 {
-					return fmt.Errorf("index cache: number of %d bytes: %w", len(v), err)
+				if err == nil && len(v) != 4 {
+					err = fmt.Errorf("number of %d bytes", len(v))
+				}
+				if err != nil {
+					return fmt.Errorf("index cache: %w", err)
 				}
 				if prefix == 'P' {
 					c.packs.set(pack.ID(key), binary.BigEndian.Uint32(v))
@@ -94,21 +96,22 @@ func (c *Cache) numberSession(w *badger.WriteBatch, s pack.Session) (uint32, err
 
 func (c *Cache) pack(n uint32) (id pack.ID, size uint32, err error) {
 	v, err := c.get(numberKey('p', n))
-	if err != nil || len(v) != 36 {
-		return id, 0, fmt.Errorf("index cache: pack %d: %d bytes: %w", n, len(v), err)
+	if err == nil && len(v) != 36 {
+		err = fmt.Errorf("%d bytes", len(v))
+	}
+	if err != nil {
+		return id, 0, fmt.Errorf("index cache: pack %d: %w", n, err)
 	}
 	return pack.ID(v[:32]), binary.BigEndian.Uint32(v[32:]), nil
 }
 
 func (c *Cache) session(n uint32) (pack.Session, error) {
 	v, err := c.get(numberKey('s', n))
-	if err != nil || len(v) < 16 {
-		return pack.Session{}, fmt.Errorf("index cache: session %d: %d bytes: %w", n, len(v), err)
+	if err == nil && len(v) < 16 {
+		err = fmt.Errorf("%d bytes", len(v))
+	}
+	if err != nil {
+		return pack.Session{}, fmt.Errorf("index cache: session %d: %w", n, err)
 	}
 	return pack.Session{ID: pack.SessionID(v[:16]), Sealed: v[16:]}, nil
-}
-
-// isLocked recognises badger's words for a directory held by another process: it has no error value for it.
-func isLocked(err error) bool {
-	return strings.Contains(err.Error(), "Cannot acquire directory lock")
 }

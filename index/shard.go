@@ -22,6 +22,10 @@ const (
 
 	maxShardPacks = 4096
 	minPackSize   = 32 + 1 + 1 + 1
+
+	// maxSequence is the largest number of ten digits. Shards after it share it, told apart by their hashes: an order is
+	// lost, while an eleventh digit would make a name that no listing takes for a shard.
+	maxSequence = 9_999_999_999
 )
 
 // Names of shards: a decimal sequence of ten digits, so that LIST gives them in order of writing, and the first 8 bytes
@@ -30,7 +34,7 @@ const (
 // ShardName returns the object name of a shard of a domain.
 func ShardName(domain string, seq uint64, data []byte) string {
 	sum := sha256.Sum256(data)
-	return fmt.Sprintf("index/%s/%010d-%s", domain, seq, hex.EncodeToString(sum[:8]))
+	return fmt.Sprintf("index/%s/%010d-%s", domain, min(seq, maxSequence), hex.EncodeToString(sum[:8]))
 }
 
 // ParseShardName splits the last part of a shard's name; ok is false for a stranger.

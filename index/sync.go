@@ -11,7 +11,7 @@ import (
 )
 
 // Source is where shards come from. ListShards gives the object names of a domain's shards in order; strangers are left
-// out. ReadShard opens one; its error decides whether Sync fails.
+// out. ReadShard opens one; its error decides whether Sync fails, and a nil list leaves the shard out until the next Sync.
 type Source interface {
 	ListShards(ctx context.Context, domain string) ([]string, error)
 	ReadShard(ctx context.Context, name string) ([]pack.Info, error)
@@ -49,6 +49,9 @@ func (c *Cache) Sync(ctx context.Context, src Source, domain string) (newest uin
 		packs, err := src.ReadShard(ctx, name)
 		if err != nil {
 			return 0, err
+		}
+		if packs == nil {
+			continue
 		}
 		if err := c.Add(base, packs); err != nil {
 			return 0, err

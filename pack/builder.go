@@ -15,8 +15,11 @@ type Builder struct {
 	sessions []Session
 }
 
-// NewBuilder returns an empty pack that fills up to target bytes. The memory is touched only as blobs arrive.
-func NewBuilder(target int) *Builder { return &Builder{buf: make([]byte, 0, target), target: target} }
+// NewBuilder returns an empty pack in the memory given, whose capacity is the size that packs are filled to.
+func NewBuilder(mem []byte) *Builder { return &Builder{buf: mem[:0], target: cap(mem)} }
+
+// Len returns the bytes of the blobs added.
+func (b *Builder) Len() int { return len(b.buf) }
 
 // Empty reports whether no blob has been added.
 func (b *Builder) Empty() bool { return len(b.entries) == 0 }
@@ -46,7 +49,8 @@ func (b *Builder) Add(t Type, id ID, sealed []byte, plain int, s Session) {
 
 // Absorb moves the blobs of o into b and empties o, if all fit in b; otherwise it does nothing and returns false.
 func (b *Builder) Absorb(o *Builder) bool {
-	if len(b.buf)+len(o.buf)+(len(b.entries)+len(o.entries))*50+2*maxSealedKey > b.target {
+	n := len(b.entries) + len(o.entries)
+	if n > MaxEntries || len(b.buf)+len(o.buf)+n*50+2*maxSealedKey > b.target {
 		return false
 	}
 	session := make(map[SessionID]Session)

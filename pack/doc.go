@@ -8,9 +8,9 @@
 //
 // Invariants. A blob's additional data binds repository, domain, type and id but neither pack nor offset, so sealed blobs
 // can be moved between packs by someone who cannot read them. Every blob is opened again before it leaves memory
-// (Sealer.Seal), and every blob read is authenticated and its id computed anew (Opener.Open): there is no way to obtain
+// (Sealer.Seal), and every blob read is authenticated and its id computed anew (Sealer.Open): there is no way to obtain
 // bytes that were not. Whatever is decoded is bounded first (package wire).
 //
 // Ways in: Chunker and Hasher to find out what a stream consists of, Sealer and Builder to make packs, OpenPack and
-// Opener to read them.
+// Sealer to read them.
 package pack

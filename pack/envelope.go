@@ -85,14 +85,25 @@ var ErrNewer = errors.New("written by a newer version of cbk")
 // to survive a crash.
 func Seal(dst []byte, k *Key, c Class, s Scope, plain []byte) []byte {
 	start := len(dst)
+	dst = appendHeader(dst, k, c)
+	return sealInPlace(append(dst, plain...), start, k, s)
+}
+
+func appendHeader(dst []byte, k *Key, c Class) []byte {
 	dst = append(dst, magic[:]...)
 	dst = append(dst, version, suite, byte(c))
 	dst = append(dst, k.ID[:]...)
 	var nonce [chacha20poly1305.NonceSizeX]byte
 	rand.Read(nonce[:])
-	dst = append(dst, nonce[:]...)
-	aad := s.append(append([]byte(nil), dst[start:]...))
-	return aead(k).Seal(dst, nonce[:], plain, aad)
+	return append(dst, nonce[:]...)
+}
+
+// sealInPlace encrypts what stands behind the header that begins at start, and appends the tag.
+func sealInPlace(b []byte, start int, k *Key, s Scope) []byte {
+	header, plain := b[start:start+headerSize], b[start+headerSize:]
+	aad := s.append(append([]byte(nil), header...))
+	sealed := aead(k).Seal(plain[:0], header[15:], plain, aad)
+	return append(b[:start+headerSize], sealed...)
 }
 
 // Open appends the plaintext of sealed to dst. Errors match ErrAuthentication or ErrNewer.

@@ -1,0 +1,43 @@
+package store
+
+import "context"
+
+// telling is a decorator that adds something to the context of every
+// operation, for the innermost layer to act on: counts and rates concern the
+// bytes and requests that really go out, which only that layer sees.
+type telling struct {
+	Store
+	tell func(context.Context) context.Context
+}
+
+func (t *telling) Create(ctx context.Context, name string, data []byte) error {
+	return t.Store.Create(t.tell(ctx), name, data)
+}
+
+func (t *telling) Get(ctx context.Context, name string, limit int64) ([]byte, error) {
+	return t.Store.Get(t.tell(ctx), name, limit)
+}
+
+func (t *telling) ReadAt(ctx context.Context, name string, off int64, p []byte) error {
+	return t.Store.ReadAt(t.tell(ctx), name, off, p)
+}
+
+func (t *telling) Stat(ctx context.Context, name string) (Info, error) {
+	return t.Store.Stat(t.tell(ctx), name)
+}
+
+func (t *telling) List(ctx context.Context, prefix string, fn func(Info) error) error {
+	return t.Store.List(t.tell(ctx), prefix, fn)
+}
+
+func (t *telling) ListPage(ctx context.Context, prefix string, token []byte) ([]Info, []byte, error) {
+	return ListPage(t.tell(ctx), t.Store, prefix, token)
+}
+
+func (t *telling) Delete(ctx context.Context, name string) error {
+	return t.Store.Delete(t.tell(ctx), name)
+}
+
+func (t *telling) Copy(ctx context.Context, dst, src string) error {
+	return Copy(t.tell(ctx), t.Store, dst, src)
+}
