@@ -35,11 +35,14 @@ fuzz:
 	@for f in $$($(GO) test ./fuzz -list '^Fuzz' | grep ^Fuzz); do \
 		$(GO) test ./fuzz -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; done
 
-# What the tests run beside Go: a JDK 17 and Maven, which fetches Cassandra. As root on Debian or Ubuntu they are
-# installed; elsewhere the missing ones are named.
+# What the tests run beside Go: a JDK 17 and Maven, which fetches Cassandra, and npm, which fetches Azurite. As root on
+# Debian or Ubuntu they are installed; elsewhere the missing ones are named.
 deps:
-	@missing=; command -v java >/dev/null || missing="openjdk-17-jdk-headless"; \
+	@missing=; \
+	java -version 2>&1 | grep -q 'version "17' || missing="openjdk-17-jdk-headless"; \
 	command -v mvn >/dev/null || missing="$$missing maven"; \
-	test -z "$$missing" || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
-		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing; } || \
-	{ echo "please install: apt-get install$$( [ -z "$$missing" ] || echo " $$missing")"; exit 1; }
+	command -v npm >/dev/null || missing="$$missing npm"; \
+	test -z "$$missing" && exit 0; \
+	if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing; \
+	else echo "please install: apt-get install $$missing"; exit 1; fi
