@@ -1,0 +1,78 @@
+package roles
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Keyring is an opened principal: what its role lets it do, and nothing else. Safe for concurrent use. It prints
+// without its secrets.
+type Keyring struct {
+	trust     *Trust
+	principal *Principal
+	self      *identity
+	bundle    *bundle
+}
+
+// Repository returns the id of the repository.
+func (k *Keyring) Repository() [16]byte { return k.trust.repository }
+
+// Role returns what the key may do.
+func (k *Keyring) Role() Role { return k.principal.Role }
+
+// KeyID returns the id under which the key signs.
+func (k *Keyring) KeyID() KeyID { return k.principal.ID }
+
+// Trust returns the trust log the keyring was opened with; statements appended to it count for the keyring at once.
+func (k *Keyring) Trust() *Trust { return k.trust }
+
+// Domains returns the labels of a writer, sorted; nil for the other roles, which are not bound to domains.
+func (k *Keyring) Domains() []string { return slices.Clone(k.principal.Domains) }
+
+// Domain returns the newest generation of a domain's keys, in about 3 ms: finding a polynomial takes that. The error matches ErrRole for a writer of other domains, and
+// ErrStale if the trust log has a generation that the newest grant lacks.
+func (k *Keyring) Domain(label string) (*Domain, error) {
+	return k.domain(label, k.trust.Generation(label))
+}
+
+// Generations returns all generations of a domain's keys, oldest first. Errors are those of Domain.
+func (k *Keyring) Generations(label string) ([]*Domain, error) {
+	var out []*Domain
+	for g := range k.trust.Generation(label) {
+		d, err := k.domain(label, g+1)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+func (k *Keyring) domain(label string, generation uint32) (*Domain, error) {
+	if err := checkLabel(label); err != nil {
+		return nil, err
+	}
+	newest, err := k.domainKeys(label, generation)
+	if err != nil {
+		return nil, err
+	}
+	first, err := k.domainKeys(label, 1)
+	if err != nil {
+		return nil, err
+	}
+	return newDomain(label, generation, &newest, &first, k.Role() != RoleKeeper)
+}
+
+func (k *Keyring) domainKeys(label string, generation uint32) (domainKeys, error) {
+	if k.Role() != RoleWriter {
+		return k.bundle.secrets.keys(k.trust.repository, label, generation)
+	}
+	held, ok := k.bundle.domains[label]
+	if !ok {
+		return domainKeys{}, fmt.Errorf("domain %s is none of this writer's: %w", label, ErrRole)
+	}
+	if uint64(generation) > uint64(len(held)) {
+		return domainKeys{}, fmt.Errorf("generation %d of domain %s: %w", generation, label, ErrStale)
+	}
+	return held[generation-1], nil
+}
