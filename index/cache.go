@@ -145,6 +145,16 @@ func (c *Cache) checkVersion() error {
 	return err
 }
 
+// Forget empties the cache of all that shards said. Facts stay: whoever uses them asks for each blob again.
+func (c *Cache) Forget() error {
+	if err := c.db.DropPrefix([]byte("b"), []byte("p"), []byte("P"), []byte("s"), []byte("S"), []byte("h")); err != nil {
+		return fmt.Errorf("empty index cache: %w", err)
+	}
+	c.packs.clear()
+	c.sessions.clear()
+	return nil
+}
+
 // Reset empties the cache, facts included.
 func (c *Cache) Reset() error {
 	if err := c.db.DropAll(); err != nil {
@@ -197,13 +207,20 @@ func (c *Cache) Lookup(id pack.ID) (loc Location, ok bool, err error) {
 	return loc, err == nil, err
 }
 
-// Has reports whether a blob is known.
-func (c *Cache) Has(id pack.ID) (bool, error) {
-	_, err := c.get(blobKey(id))
+// Holder returns the pack that holds a blob; ok is false when no loaded shard names it.
+func (c *Cache) Holder(id pack.ID) (holder pack.ID, ok bool, err error) {
+	v, err := c.get(blobKey(id))
 	if errors.Is(err, badger.ErrKeyNotFound) {
-		return false, nil
+		return holder, false, nil
 	}
-	return err == nil, err
+	if err == nil && len(v) != blobValue {
+		err = fmt.Errorf("entry of %d bytes", len(v))
+	}
+	if err != nil {
+		return holder, false, fmt.Errorf("index cache: %w", err)
+	}
+	holder, ok = c.packs.name(binary.BigEndian.Uint32(v))
+	return holder, ok, nil
 }
 
 func blobKey(id pack.ID) []byte { return append([]byte{'b'}, id[:]...) }

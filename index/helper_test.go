@@ -101,7 +101,7 @@ func mustHave(t testing.TB, c *index.Cache, packs ...pack.Info) {
 		if err != nil || !ok || fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("blob %s is at %+v, want %+v (found %v, %v)", id.Short(), got, want, ok, err)
 		}
-		if has, err := c.Has(id); err != nil || !has {
+		if _, has, err := c.Holder(id); err != nil || !has {
 			t.Errorf("blob %s is not known: %v", id.Short(), err)
 		}
 	}
@@ -111,7 +111,7 @@ func mustLack(t testing.TB, c *index.Cache, packs ...pack.Info) {
 	t.Helper()
 	for id := range locations(packs) {
 		_, ok, err := c.Lookup(id)
-		has, hasErr := c.Has(id)
+		_, has, hasErr := c.Holder(id)
 		if ok || has || err != nil || hasErr != nil {
 			t.Errorf("blob %s: found %v, known %v, %v, %v", id.Short(), ok, has, err, hasErr)
 		}

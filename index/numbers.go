@@ -14,15 +14,16 @@ import (
 // numbers hands out small numbers for long names and remembers the next free one. Packs are few (one per 64 MiB), so
 // lookups by number are kept in memory.
 type numbers[N comparable] struct {
-	mu     sync.Mutex
-	byName map[N]uint32
-	next   uint32
+	mu       sync.Mutex
+	byName   map[N]uint32
+	byNumber map[uint32]N
+	next     uint32
 }
 
 func (n *numbers[N]) clear() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.byName, n.next = map[N]uint32{}, 0
+	n.byName, n.byNumber, n.next = map[N]uint32{}, map[uint32]N{}, 0
 }
 
 // assign returns the number of name; added is true the first time.
@@ -32,14 +33,21 @@ func (n *numbers[N]) assign(name N) (number uint32, added bool) {
 	if number, ok := n.byName[name]; ok {
 		return number, false
 	}
-	n.byName[name] = n.next
-	n.next++
+	n.set(name, n.next)
 	return n.next - 1, true
 }
 
 func (n *numbers[N]) set(name N, number uint32) {
-	n.byName[name] = number
+	n.byName[name], n.byNumber[number] = number, name
 	n.next = max(n.next, number+1)
+}
+
+// name returns what a number stands for.
+func (n *numbers[N]) name(number uint32) (N, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	name, ok := n.byNumber[number]
+	return name, ok
 }
 
 func numberKey(prefix byte, n uint32) []byte { return binary.BigEndian.AppendUint32([]byte{prefix}, n) }

@@ -34,7 +34,7 @@ func (c *Cache) Sync(ctx context.Context, src Source, domain string) (newest uin
 		present[path.Base(name)] = true
 	}
 	if !subset(loaded, present) {
-		if err := c.Reset(); err != nil {
+		if err := c.Forget(); err != nil {
 			return 0, err
 		}
 		loaded = nil

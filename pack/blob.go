@@ -36,6 +36,9 @@ type Sealer struct {
 // Seal appends the sealed form of a blob to dst and proves, before anything is uploaded, that it opens to plain again:
 // faulty memory and codec bugs have made unreadable backups elsewhere.
 func (s *Sealer) Seal(dst []byte, w *Scratch, k *Key, t Type, id ID, plain []byte) ([]byte, error) {
+	if len(plain) > MaxBlob {
+		return nil, fmt.Errorf("seal blob: %d bytes over the limit of %d", len(plain), MaxBlob)
+	}
 	start := len(dst)
 	dst = appendHeader(slices.Grow(dst, len(plain)+1+Overhead), k, ClassBlob)
 	dst = s.Codec.Encode(dst, plain)

@@ -46,6 +46,9 @@ const (
 	ClassRoot
 	ClassSlot
 	ClassSessionKey
+	ClassAbort  // stands where a root would: the attempt is dead
+	ClassRecord // deletion records
+	ClassEpoch  // tombstones
 )
 
 // Key is one symmetric key with the id that stands in the headers of what it seals.
