@@ -6,7 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"runtime"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -33,7 +33,7 @@ type Inventory struct {
 // Inventory lists the repository.
 func (r *Repo) Inventory(ctx context.Context) (*Inventory, error) {
 	inv := &Inventory{shards: make(map[string][]string), packs: make(map[pack.ID]int64)}
-	seen := make(map[string]bool)
+	seen, deleted := make(map[string]bool), make(map[string]bool)
 	err := r.st.List(ctx, "", func(i store.Info) error {
 		kind := Classify(i.Name)
 		switch kind {
@@ -49,6 +49,8 @@ func (r *Repo) Inventory(ctx context.Context) (*Inventory, error) {
 			inv.shards[domainOf(i.Name)] = append(inv.shards[domainOf(i.Name)], i.Name)
 		case KindRoot:
 			inv.Roots = append(inv.Roots, i.Name)
+		case KindDeleted:
+			deleted[sibling(rootPrefix, i.Name)] = true
 		}
 		if kind == KindShard || kind == KindRoot {
 			if d := domainOf(i.Name); !seen[d] {
@@ -63,6 +65,8 @@ func (r *Repo) Inventory(ctx context.Context) (*Inventory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list repository: %w", err)
 	}
+	// A root whose deletion record stands is no backup, even if it is still or again there.
+	inv.Roots = slices.DeleteFunc(inv.Roots, func(name string) bool { return deleted[name] })
 	return inv, nil
 }
 
@@ -80,13 +84,41 @@ type Checker struct {
 	inv  *Inventory
 	find Findings
 
+	buffers chan []byte // one for each pack in memory
+
 	Blobs atomic.Int64 // blobs named by shards
 	Read  atomic.Int64 // bytes read from packs
 }
 
+// checkPacks bounds the packs in memory at a time: 128 MiB at the default size.
+const checkPacks = 2
+
 // NewChecker prepares a check of what the inventory lists.
 func (r *Repo) NewChecker(inv *Inventory, find Findings) *Checker {
-	return &Checker{repo: r, inv: inv, find: find}
+	c := &Checker{repo: r, inv: inv, find: find, buffers: make(chan []byte, checkPacks)}
+	for range checkPacks {
+		c.buffers <- nil
+	}
+	return c
+}
+
+// withPack reads a whole pack, whose size the inventory knows, and hands it to fn.
+func (c *Checker) withPack(ctx context.Context, id pack.ID, fn func(data []byte) error) error {
+	size := c.inv.packs[id]
+	if size > pack.MaxPack {
+		return &DamageError{Object: PackName(id), What: fmt.Sprintf("%d bytes long, packs have at most %d", size, pack.MaxPack)}
+	}
+	buf := <-c.buffers
+	defer func() { c.buffers <- buf }()
+	if int64(cap(buf)) < size {
+		buf = make([]byte, size)
+	}
+	buf = buf[:size]
+	if err := c.repo.st.ReadAt(ctx, PackName(id), 0, buf); err != nil {
+		return asDamage(PackName(id), err)
+	}
+	c.Read.Add(size)
+	return fn(buf)
 }
 
 // Slots compares each key slot with its name.
@@ -117,11 +149,11 @@ func (c *Checker) note(err error) error {
 // repository and checks it down to each blob's id.
 func (c *Checker) Packs(ctx context.Context, read bool) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0)) // each holds one pack
+	g.SetLimit(cap(c.buffers))
 	named := make(map[pack.ID]bool)
 	for domain, shards := range c.inv.shards {
 		for _, shard := range shards {
-			packs, err := c.repo.ReadShard(ctx, shard)
+			packs, err := c.repo.readShard(ctx, shard)
 			if err := c.note(err); err != nil {
 				return errors.Join(err, g.Wait())
 			}
@@ -168,26 +200,25 @@ func (c *Checker) spoil(domain string, info *pack.Info, what string) {
 // readPack checks one pack against what its shard says of it. A fault of the whole that spares every blob (padding,
 // tail) is damage that takes nothing with it.
 func (c *Checker) readPack(ctx context.Context, domain string, info *pack.Info) error {
-	name := PackName(info.Name)
-	data, err := c.repo.st.Get(ctx, name, pack.MaxPack)
-	if err != nil {
-		if err = asDamage(name, err); errors.As(err, new(*DamageError)) {
-			c.spoil(domain, info, "missing")
-			return nil
-		}
-		return err
-	}
-	c.Read.Add(int64(len(data)))
 	d, err := c.repo.domain(domain)
 	if err != nil {
 		return err
 	}
-	if pack.ID(sha256.Sum256(data)) != info.Name {
-		c.find.Damage(&DamageError{Object: name, What: "its bytes do not match its name"})
-	} else if tail, err := pack.OpenPack(data, d.Index, pack.TailScope(c.repo.id, domain)); err != nil || !sameInfo(tail, info) {
-		c.find.Damage(&DamageError{Object: name, What: "its table of contents does not match the index"})
+	err = c.withPack(ctx, info.Name, func(data []byte) error {
+		name := PackName(info.Name)
+		if pack.ID(sha256.Sum256(data)) != info.Name {
+			c.find.Damage(&DamageError{Object: name, What: "its bytes do not match its name"})
+		} else if tail, err := pack.OpenPack(data, d.Index, pack.TailScope(c.repo.id, domain)); err != nil || !sameInfo(tail, info) {
+			c.find.Damage(&DamageError{Object: name, What: "its table of contents does not match the index"})
+		}
+		return c.readBlobs(d, data, info)
+	})
+	var damage *DamageError
+	if errors.As(err, &damage) {
+		c.spoil(domain, info, damage.What)
+		return nil
 	}
-	return c.readBlobs(d, data, info)
+	return err
 }
 
 func sameInfo(a, b *pack.Info) bool {
@@ -211,6 +242,9 @@ func (c *Checker) readBlobs(d *keys.Domain, data []byte, info *pack.Info) error 
 	var plain []byte
 	for _, e := range info.Entries {
 		k := sessions[e.Session]
+		if indexed(e.Type) {
+			k = d.Index
+		}
 		sealed := data[min(int(e.Offset), len(data)):min(int(e.Offset+e.Stored), len(data))]
 		if k != nil {
 			out, err := opener.Open(plain, &w, k, e.Type, e.ID, sealed, int(e.Plain))
@@ -226,11 +260,10 @@ func (c *Checker) readBlobs(d *keys.Domain, data []byte, info *pack.Info) error 
 
 // readUnnamed checks a pack that no shard names: nothing relies on it, yet its bytes should be what its name says.
 func (c *Checker) readUnnamed(ctx context.Context, id pack.ID) error {
-	name := PackName(id)
-	data, err := c.repo.st.Get(ctx, name, pack.MaxPack)
-	c.Read.Add(int64(len(data)))
-	if err == nil && pack.ID(sha256.Sum256(data)) != id {
-		err = &DamageError{Object: name, What: "its bytes do not match its name (no index shard names it)"}
-	}
-	return c.note(asDamage(name, err))
+	return c.note(c.withPack(ctx, id, func(data []byte) error {
+		if pack.ID(sha256.Sum256(data)) != id {
+			return &DamageError{Object: PackName(id), What: "its bytes do not match its name (no index shard names it)"}
+		}
+		return nil
+	}))
 }

@@ -155,13 +155,13 @@ func openSecrets(ctx context.Context, st store.Store, id [16]byte, passphrase []
 		return nil, fmt.Errorf("list key slots: %w", err)
 	}
 	last := error(&DamageError{Object: slotPrefix, What: "no key slot is left"})
-	for _, name := range names {
+	for i, name := range names {
 		secrets, err := openSlot(ctx, st, name, id, passphrase)
 		if err == nil {
 			return secrets, nil
 		}
-		var damage *DamageError
-		if errors.As(last, &damage) || errors.As(err, &damage) {
+		// That another slot does not fit says nothing about one that could not be tried.
+		if i == 0 || !KeyMismatch(err) {
 			last = err
 		}
 	}
@@ -171,7 +171,7 @@ func openSecrets(ctx context.Context, st store.Store, id [16]byte, passphrase []
 func openSlot(ctx context.Context, st store.Store, name string, id [16]byte, passphrase []byte) (*keys.Secrets, error) {
 	slot, err := st.Get(ctx, name, keys.MaxSlot)
 	if err != nil {
-		return nil, err
+		return nil, asDamage(name, err)
 	}
 	if pack.ID(sha256.Sum256(slot)).String() != name[len(slotPrefix):] {
 		return nil, &DamageError{Object: name, What: "its bytes do not match its name"}

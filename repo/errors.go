@@ -18,6 +18,9 @@ var (
 	ErrRepositoryExists = errors.New("a repository exists there already")
 	// ErrSnapshotExists: a root of this name is committed.
 	ErrSnapshotExists = errors.New("a backup of this name exists")
+	// ErrCondemned: while a session wrote, gc condemned packs it relies on, or took the session for dead. Nothing is
+	// committed; storing the same content again in a new session, and committing that, succeeds.
+	ErrCondemned = errors.New("garbage collection overtook the session")
 )
 
 // DamageError names an object of the repository that is not as it was written.
@@ -29,6 +32,20 @@ type DamageError struct {
 // Error returns one line.
 func (e *DamageError) Error() string { return fmt.Sprintf("%s is damaged: %s", e.Object, e.What) }
 
+// missing is the What of an object that is not there.
+const missing = "missing"
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	var damage *DamageError
+	if errors.As(err, &damage) && damage.What == missing {
+		return nil
+	}
+	return err
+}
+
 // asDamage turns errors that mean "these bytes are not as written" into a DamageError for object; others pass. An object
 // that claims a newer version than the repository's config is one of them.
 func asDamage(object string, err error) error {
@@ -37,8 +54,9 @@ func asDamage(object string, err error) error {
 	case err == nil || errors.As(err, &damage):
 		return err
 	case errors.Is(err, store.ErrNotFound):
-		return &DamageError{Object: object, What: "missing"}
-	case errors.Is(err, pack.ErrAuthentication), errors.Is(err, wire.ErrMalformed), errors.Is(err, pack.ErrNewer), isShort(err):
+		return &DamageError{Object: object, What: missing}
+	case errors.Is(err, pack.ErrAuthentication), errors.Is(err, wire.ErrMalformed), errors.Is(err, pack.ErrNewer), isShort(err),
+		errors.Is(err, store.ErrTooLarge):
 		return &DamageError{Object: object, What: err.Error()}
 	}
 	return err

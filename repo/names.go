@@ -3,6 +3,7 @@ package repo
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"cbk/index"
@@ -21,6 +22,9 @@ const (
 	KindPack
 	KindShard
 	KindRoot
+	KindPending
+	KindEpoch
+	KindDeleted
 )
 
 const (
@@ -29,6 +33,9 @@ const (
 	packPrefix   = "packs/"
 	indexPrefix  = "index/"
 	rootPrefix   = "snapshots/"
+	pendPrefix   = "pending/"
+	epochPrefix  = "gc/"
+	deadPrefix   = "deleted/"
 	maxDomain    = 64
 	domainLetter = `[a-z0-9][a-z0-9.-]{0,63}`
 )
@@ -54,14 +61,25 @@ func Classify(name string) Kind {
 		return KindSlot
 	case len(parts) == 3 && parts[0] == "packs" && isID(last) && parts[1] == last[:2]:
 		return KindPack
-	case len(parts) == 3 && parts[0] == "snapshots" && CheckDomain(parts[1]) == nil && isID(last):
-		return KindRoot
+	case len(parts) == 3 && CheckDomain(parts[1]) == nil && isID(last) && byID[parts[0]] != Stranger:
+		return byID[parts[0]]
+	case len(parts) == 3 && parts[0] == "gc" && CheckDomain(parts[1]) == nil && isEpoch(last):
+		return KindEpoch
 	case len(parts) == 3 && parts[0] == "index" && CheckDomain(parts[1]) == nil:
 		if _, _, ok := index.ParseShardName(last); ok {
 			return KindShard
 		}
 	}
 	return Stranger
+}
+
+// byID are the folders whose objects lie below a domain and are named by a snapshot id.
+var byID = map[string]Kind{"snapshots": KindRoot, "pending": KindPending, "deleted": KindDeleted}
+
+// isEpoch accepts decimal numbers from 1 on, without leading zeros.
+func isEpoch(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 63)
+	return err == nil && n > 0 && strconv.FormatUint(n, 10) == s
 }
 
 func isID(s string) bool {
@@ -78,5 +96,14 @@ func PackName(id pack.ID) string {
 // RootName returns the object name of a root.
 func RootName(domain string, id pack.ID) string { return rootPrefix + domain + "/" + id.String() }
 
-// domainOf returns the domain in the name of a root or shard.
+// sibling returns the name that stands for the same snapshot id in another folder: the pending root or deletion record
+// of a root.
+func sibling(prefix, name string) string { return prefix + strings.SplitN(name, "/", 2)[1] }
+
+// epochName returns the object name of a tombstone.
+func epochName(domain string, epoch uint64) string {
+	return epochPrefix + domain + "/" + strconv.FormatUint(epoch, 10)
+}
+
+// domainOf returns the domain in the name of an object that lies below one.
 func domainOf(name string) string { return strings.Split(name, "/")[1] }

@@ -1,10 +1,12 @@
 package repo
 
 import (
-	"context"
 	"crypto/rand"
+	"fmt"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"cbk/index"
 	"cbk/pack"
@@ -14,8 +16,8 @@ const (
 	// Two packs are open at a time and each blob goes to a random one, so that borders inside a pack do not tell the
 	// sizes of consecutive chunks.
 	openPacks = 2
-	// A third buffer lets one pack travel while two fill: 192 MiB at the default pack size, the largest part of the
-	// 300 MiB a backup may take.
+	// A third buffer lets one pack travel while two fill. Together they may hold two and a quarter packs, 144 MiB at the
+	// default size: the largest part of the 300 MiB a backup may take.
 	packBuffers = 3
 
 	// A shard is due after 16 packs (1 GiB at the default size) or half a minute, whichever is first: what a killed
@@ -30,13 +32,16 @@ type packer struct {
 	session pack.Session
 	scope   pack.Scope
 
-	mu    sync.Mutex
-	open  [openPacks]*pack.Builder
-	made  int
-	free  chan *pack.Builder
-	full  chan *pack.Builder
-	ended chan struct{}
-	stop  sync.Once
+	mu      sync.Mutex
+	changed sync.Cond // a pack has left its buffer, or the session has failed
+	open    [openPacks]*pack.Builder
+	free    []*pack.Builder
+	memory  map[*pack.Builder][]byte
+	held    int // bytes of blobs in all buffers
+	moving  int // packs on their way
+	full    chan *pack.Builder
+	ended   chan struct{}
+	stop    sync.Once
 
 	// The uploader's own.
 	pending []pack.Info
@@ -47,57 +52,103 @@ type packer struct {
 
 func newPacker(s *Session, sess pack.Session, newest uint64) *packer {
 	p := &packer{s: s, session: sess, scope: pack.TailScope(s.repo.id, s.dom.Label), seq: newest, last: time.Now(),
-		free: make(chan *pack.Builder, packBuffers), full: make(chan *pack.Builder, packBuffers), ended: make(chan struct{})}
+		memory: make(map[*pack.Builder][]byte), full: make(chan *pack.Builder, packBuffers), ended: make(chan struct{})}
+	p.changed.L = &p.mu
 	go p.upload()
 	return p
 }
 
-// add places a sealed blob into one of the open packs. It blocks while all buffers are on their way to the store.
+// add places a sealed blob into one of the open packs. It waits while the buffers hold all they may and some of it is on
+// its way to the store.
 func (p *packer) add(t pack.Type, id pack.ID, sealed []byte, plain int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	budget := openPacks*p.s.repo.cfg.PackSize + p.s.repo.cfg.PackSize/4
+	for p.held+len(sealed) > budget && p.moving > 0 {
+		p.changed.Wait()
+	}
 	var coin [1]byte
 	rand.Read(coin[:])
 	slot := &p.open[coin[0]%openPacks]
-	if *slot != nil && !(*slot).Fits(len(sealed)) {
-		p.full <- *slot
-		*slot = nil
-	}
-	if *slot == nil {
+	// The lock is let go while waiting for a buffer: another caller may fill the slot meanwhile.
+	for *slot == nil || !(*slot).Fits(len(sealed)) {
+		if *slot != nil {
+			p.send(*slot)
+			*slot = nil
+		}
 		b, err := p.buffer()
 		if err != nil {
 			return err
 		}
-		*slot = b
+		if *slot == nil {
+			*slot = b
+		} else {
+			p.free = append(p.free, b)
+		}
 	}
 	(*slot).Add(t, id, sealed, plain, p.session)
+	p.held += len(sealed)
 	return nil
 }
 
+// send hands a pack to the uploader. The channel has room for every buffer there is.
+func (p *packer) send(b *pack.Builder) {
+	p.moving++
+	p.full <- b
+}
+
+// buffer returns an empty buffer and waits for one if all are in use.
 func (p *packer) buffer() (*pack.Builder, error) {
-	if p.made < packBuffers {
-		p.made++
-		return pack.NewBuilder(p.s.repo.cfg.PackSize), nil
+	for {
+		if err := p.s.failure(); err != nil {
+			return nil, err
+		}
+		if n := len(p.free); n > 0 {
+			b := p.free[n-1]
+			p.free = p.free[:n-1]
+			return b, nil
+		}
+		if len(p.memory) < packBuffers {
+			return p.newBuffer()
+		}
+		p.changed.Wait()
 	}
-	select {
-	case b := <-p.free:
-		return b, nil
-	case <-p.s.ctx.Done():
-		return nil, context.Cause(p.s.ctx)
+}
+
+// newBuffer maps memory outside Go's heap: what is given back to the system there is gone at once.
+func (p *packer) newBuffer() (*pack.Builder, error) {
+	m, err := unix.Mmap(-1, 0, p.s.repo.cfg.PackSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		return nil, fmt.Errorf("pack buffer: %w", err)
 	}
+	b := pack.NewBuilder(m)
+	p.memory[b] = m
+	return b, nil
+}
+
+// release takes a buffer back whose pack is stored, or lost with the session. An empty buffer costs no memory.
+func (p *packer) release(b *pack.Builder, held int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b.Reset()
+	_ = unix.Madvise(p.memory[b], unix.MADV_DONTNEED) // a hint: where it fails, the memory stays
+	p.moving--
+	p.held -= held
+	p.free = append(p.free, b)
+	p.changed.Broadcast()
 }
 
 // upload writes full packs and the shards that name them, in this order, until full is closed.
 func (p *packer) upload() {
 	defer close(p.ended)
 	for b := range p.full {
+		held := b.Len()
 		if p.s.ctx.Err() == nil {
 			if err := p.put(b); err != nil {
 				p.s.cancel(err)
 			}
 		}
-		b.Reset()
-		p.free <- b
+		p.release(b, held)
 	}
 	if p.s.ctx.Err() == nil {
 		if err := p.writeShard(); err != nil {
@@ -112,6 +163,7 @@ func (p *packer) put(b *pack.Builder) error {
 		return err
 	}
 	p.s.sent.Add(int64(len(data)))
+	p.s.rely(info.Name)
 	p.pending = append(p.pending, info)
 	p.entries += len(info.Entries)
 	if len(p.pending) < shardPacks && p.entries < index.MaxShardEntries-pack.MaxEntries && time.Since(p.last) < shardInterval {
@@ -164,7 +216,7 @@ func (p *packer) finish() error {
 		}
 		for _, o := range []*pack.Builder{a, b} {
 			if o != nil && !o.Empty() {
-				p.full <- o
+				p.send(o)
 			}
 		}
 		close(p.full)
@@ -173,8 +225,12 @@ func (p *packer) finish() error {
 	return p.s.failure()
 }
 
-// close ends the uploader without writing what is open.
+// close ends the uploader without writing what is open, and frees the buffers.
 func (p *packer) close() {
 	p.stop.Do(func() { close(p.full) })
 	<-p.ended
+	for _, m := range p.memory {
+		_ = unix.Munmap(m) // fails only for memory that is not mapped
+	}
+	p.memory, p.free, p.open = nil, nil, [openPacks]*pack.Builder{}
 }

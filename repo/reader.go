@@ -16,6 +16,7 @@ type Reader struct {
 	repo   *Repo
 	dom    *keys.Domain
 	cache  *index.Cache
+	src    source
 	opener pack.Sealer
 
 	mu       sync.Mutex
@@ -31,16 +32,16 @@ type Scratch struct {
 
 // NewReader opens a domain for reading and brings its index up to date.
 func (r *Repo) NewReader(ctx context.Context, domain string) (*Reader, error) {
-	return r.newReader(ctx, domain, r, func() (*index.Cache, error) { return r.openCache(domain, false) })
+	return r.newReader(ctx, source{Repo: r}, domain, func() (*index.Cache, error) { return r.openCache(domain, false) })
 }
 
 // NewCheckReader opens a domain as the store has it, without the local cache. Shards that cannot be read are given to
 // damaged and left out.
 func (r *Repo) NewCheckReader(ctx context.Context, domain string, damaged func(*DamageError)) (*Reader, error) {
-	return r.newReader(ctx, domain, tolerant{r, damaged}, index.OpenTemporary)
+	return r.newReader(ctx, source{Repo: r, damaged: damaged}, domain, index.OpenTemporary)
 }
 
-func (r *Repo) newReader(ctx context.Context, domain string, src index.Source, open func() (*index.Cache, error)) (*Reader, error) {
+func (r *Repo) newReader(ctx context.Context, src source, domain string, open func() (*index.Cache, error)) (*Reader, error) {
 	d, err := r.domain(domain)
 	if err != nil {
 		return nil, err
@@ -52,25 +53,9 @@ func (r *Repo) newReader(ctx context.Context, domain string, src index.Source, o
 	if _, err := cache.Sync(ctx, src, domain); err != nil {
 		return nil, errors.Join(err, cache.Close())
 	}
-	return &Reader{repo: r, dom: d, cache: cache, sessions: make(map[pack.SessionID]*pack.Key),
+	src.damaged = func(*DamageError) {} // told once; a later look for other holders goes on without them
+	return &Reader{repo: r, dom: d, cache: cache, src: src, sessions: make(map[pack.SessionID]*pack.Key),
 		opener: pack.Sealer{Codec: r.codec, Repository: r.id, Domain: domain, Hasher: d.Hasher}}, nil
-}
-
-// tolerant is a Source that leaves damaged shards out instead of failing.
-type tolerant struct {
-	*Repo
-	damaged func(*DamageError)
-}
-
-// ReadShard implements index.Source.
-func (t tolerant) ReadShard(ctx context.Context, name string) ([]pack.Info, error) {
-	packs, err := t.Repo.ReadShard(ctx, name)
-	var damage *DamageError
-	if errors.As(err, &damage) {
-		t.damaged(damage)
-		return nil, nil
-	}
-	return packs, err
 }
 
 // Close releases the local index.
@@ -98,8 +83,8 @@ func (rd *Reader) reload(ctx context.Context) error {
 	if rd.reloaded {
 		return nil
 	}
-	rd.reloaded = true
-	_, err := rd.cache.Sync(ctx, tolerant{rd.repo, func(*DamageError) {}}, rd.dom.Label)
+	_, err := rd.cache.Sync(ctx, rd.src, rd.dom.Label)
+	rd.reloaded = err == nil
 	return err
 }
 
@@ -121,7 +106,7 @@ func (rd *Reader) Load(ctx context.Context, w *Scratch, dst []byte, ref pack.ID,
 	if err := rd.repo.st.ReadAt(ctx, name, int64(loc.Offset), w.sealed); err != nil {
 		return nil, asDamage(name, err)
 	}
-	key, err := rd.sessionKey(loc.Session)
+	key, err := rd.keyFor(loc.Type, loc.Session)
 	if err != nil {
 		return nil, asDamage(name, err)
 	}
@@ -130,6 +115,13 @@ func (rd *Reader) Load(ctx context.Context, w *Scratch, dst []byte, ref pack.ID,
 		return nil, &DamageError{Object: name, What: fmt.Sprintf("blob %s: %v", ref.Short(), err)}
 	}
 	return plain, nil
+}
+
+func (rd *Reader) keyFor(t pack.Type, s pack.Session) (*pack.Key, error) {
+	if indexed(t) {
+		return rd.dom.Index, nil
+	}
+	return rd.sessionKey(s)
 }
 
 func (rd *Reader) sessionKey(s pack.Session) (*pack.Key, error) {

@@ -35,7 +35,7 @@ func Open(ctx context.Context, st store.Store, passphrase []byte, cacheDir strin
 		return nil, ErrNoRepository
 	}
 	if err != nil {
-		return nil, err
+		return nil, asDamage(configName, err)
 	}
 	cfg, body, err := decodeConfig(raw)
 	if err != nil {
@@ -95,6 +95,24 @@ func (r *Repo) openCache(domain string, writing bool) (*index.Cache, error) {
 	return c, err
 }
 
+// source gives a domain's shards to a cache.
+type source struct {
+	*Repo
+	// damaged, if set, is given shards that are not as written, and they are left out; otherwise they are errors.
+	damaged func(*DamageError)
+}
+
+// ReadShard implements index.Source.
+func (s source) ReadShard(ctx context.Context, name string) ([]pack.Info, error) {
+	packs, err := s.readShard(ctx, name)
+	var damage *DamageError
+	if s.damaged != nil && errors.As(err, &damage) {
+		s.damaged(damage)
+		return nil, nil
+	}
+	return packs, err
+}
+
 // ListShards implements index.Source.
 func (r *Repo) ListShards(ctx context.Context, domain string) (names []string, err error) {
 	err = r.st.List(ctx, indexPrefix+domain+"/", func(i store.Info) error {
@@ -106,8 +124,8 @@ func (r *Repo) ListShards(ctx context.Context, domain string) (names []string, e
 	return names, err
 }
 
-// ReadShard implements index.Source. Errors for bytes that are not as written are *DamageError.
-func (r *Repo) ReadShard(ctx context.Context, name string) ([]pack.Info, error) {
+// readShard opens a shard. Errors for bytes that are not as written are *DamageError.
+func (r *Repo) readShard(ctx context.Context, name string) ([]pack.Info, error) {
 	d, err := r.domain(domainOf(name))
 	if err != nil {
 		return nil, err

@@ -45,10 +45,14 @@ type Session struct {
 	workers sync.WaitGroup
 	packs   *packer
 
+	view *epochs // tombstones as read at W1
+
 	mu      sync.Mutex
 	claimed map[pack.ID]struct{} // blobs of this session that no shard in the store names yet
+	relied  map[pack.ID]struct{} // packs that hold what was called known, and those put by this session
 
 	stop sync.Once
+	shut sync.Once
 	sent atomic.Int64
 }
 
@@ -73,16 +77,23 @@ func (r *Repo) NewSession(ctx context.Context, domain string) (*Session, error) 
 	if err != nil {
 		return nil, err
 	}
+	// W1: what tombstones condemn counts as unknown. They are read before the shards (W2), so that nothing condemned
+	// between the two is relied on without being noticed at W5.
+	view, err := r.readEpochs(ctx, domain)
+	if err != nil {
+		return nil, err
+	}
 	cache, err := r.openCache(domain, true)
 	if err != nil {
 		return nil, err
 	}
-	newest, err := cache.Sync(ctx, r, domain)
+	newest, err := cache.Sync(ctx, source{Repo: r}, domain)
 	if err != nil {
 		return nil, errors.Join(err, cache.Close())
 	}
-	s := &Session{repo: r, dom: d, cache: cache, key: key, claimed: make(map[pack.ID]struct{}),
-		seal: pack.Sealer{Codec: r.codec, Repository: r.id, Domain: domain, Hasher: d.Hasher}}
+	s := &Session{repo: r, dom: d, cache: cache, key: key, view: view, claimed: make(map[pack.ID]struct{}),
+		relied: make(map[pack.ID]struct{}),
+		seal:   pack.Sealer{Codec: r.codec, Repository: r.id, Domain: domain, Hasher: d.Hasher}}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	s.packs = newPacker(s, sess, newest)
 	s.startWorkers(runtime.GOMAXPROCS(0))
@@ -90,10 +101,11 @@ func (r *Repo) NewSession(ctx context.Context, domain string) (*Session, error) 
 }
 
 func (s *Session) startWorkers(n int) {
-	// One buffer in each worker's hands, one waiting, and one for each of the streams that read ahead.
-	s.buffers = make(chan []byte, 2*n+1)
+	// One buffer in each worker's hands and one for a stream that reads ahead. They have their full size from the start,
+	// untouched and so without cost: growing would end with more than a chunk can be.
+	s.buffers = make(chan []byte, n+1)
 	for range cap(s.buffers) {
-		s.buffers <- nil
+		s.buffers <- make([]byte, 0, pack.MaxBlob+pack.Overhead)
 	}
 	s.jobs = make(chan *job)
 	for range n {
@@ -127,13 +139,27 @@ func (s *Session) store(w *pack.Scratch, sealed []byte, j *job) ([]byte, error) 
 	if err != nil || !mine {
 		return sealed, err
 	}
-	out, err := s.seal.Seal(sealed, w, s.key, j.typ, id, j.plain)
+	if j.lent {
+		w.Lend(j.plain)
+	}
+	out, err := s.seal.Seal(sealed, w, s.keyFor(j.typ), j.typ, id, j.plain)
 	if err != nil {
 		return sealed, err
 	}
-	j.added = Added{Plain: int64(len(j.plain)), Stored: int64(len(out))}
-	return out, s.packs.add(j.typ, id, out, len(j.plain))
+	j.added = Added{Plain: int64(j.ref.Plain), Stored: int64(len(out))}
+	return out, s.packs.add(j.typ, id, out, int(j.ref.Plain))
 }
+
+// keyFor returns the key that a type of blob is sealed under: what keepers must read, under the index key.
+func (s *Session) keyFor(t pack.Type) *pack.Key {
+	if indexed(t) {
+		return s.dom.Index
+	}
+	return s.key
+}
+
+// indexed tells the types of blobs that are sealed under the index key.
+func indexed(t pack.Type) bool { return t == pack.Refs || t == pack.Ring }
 
 // claim returns true for exactly one of the callers that meet an unknown blob.
 func (s *Session) claim(id pack.ID) (bool, error) {
@@ -142,7 +168,7 @@ func (s *Session) claim(id pack.ID) (bool, error) {
 	if _, ok := s.claimed[id]; ok {
 		return false, nil
 	}
-	known, err := s.cache.Has(id)
+	known, err := s.held(id)
 	if err != nil || known {
 		return false, err
 	}
@@ -150,15 +176,33 @@ func (s *Session) claim(id pack.ID) (bool, error) {
 	return true, nil
 }
 
+// DataSizes are the chunk sizes for Data.db, as the repository was made with them.
+func (s *Session) DataSizes() pack.Sizes { return s.repo.cfg.DataChunks }
+
+// OtherSizes are the chunk sizes of everything but Data.db.
+func (s *Session) OtherSizes() pack.Sizes { return s.repo.cfg.MetaChunks }
+
 // Known reports whether a blob is in the store and named by a shard, or on its way there in this session.
 func (s *Session) Known(id pack.ID) (bool, error) {
 	s.mu.Lock()
-	_, ok := s.claimed[id]
-	s.mu.Unlock()
-	if ok {
+	defer s.mu.Unlock()
+	if _, ok := s.claimed[id]; ok {
 		return true, nil
 	}
-	return s.cache.Has(id)
+	return s.held(id)
+}
+
+// held reports whether a pack that no tombstone condemns holds a blob, and remembers that the session relies on it.
+func (s *Session) held(id pack.ID) (bool, error) {
+	holder, ok, err := s.cache.Holder(id)
+	if err != nil || !ok {
+		return false, err
+	}
+	if s.view.condemned[holder] {
+		return false, nil
+	}
+	s.relied[holder] = struct{}{}
+	return true, nil
 }
 
 // Facts is the part of the local cache where a backup remembers files.
@@ -263,15 +307,6 @@ func (s *Session) Finish() error {
 	return s.packs.finish()
 }
 
-// Commit finishes the session and creates the root: from this moment, and not before, the backup exists. The error
-// matches ErrSnapshotExists if another backup took the name meanwhile.
-func (s *Session) Commit(backup string, root *Root) error {
-	if err := s.Finish(); err != nil {
-		return err
-	}
-	return s.repo.createRoot(s.ctx, RootName(s.dom.Label, s.dom.SnapshotID(backup, 0)), root)
-}
-
 // Stored returns the bytes of packs and shards put so far.
 func (s *Session) Stored() int64 { return s.sent.Load() }
 
@@ -282,10 +317,13 @@ func (s *Session) stopWorkers() {
 	})
 }
 
-// Close ends the session. What was not committed is garbage in the store, never a backup.
-func (s *Session) Close() error {
-	s.cancel(errors.New("session closed"))
-	s.stopWorkers()
-	s.packs.close()
-	return s.cache.Close()
+// Close ends the session; closing it again does nothing. What was not committed is garbage in the store, never a backup.
+func (s *Session) Close() (err error) {
+	s.shut.Do(func() {
+		s.cancel(errors.New("session closed"))
+		s.stopWorkers()
+		s.packs.close()
+		err = s.cache.Close()
+	})
+	return err
 }

@@ -40,7 +40,7 @@ type DamagedError struct{ Refused []Refused }
 // Error names the first component.
 func (e *DamagedError) Error() string {
 	r := e.Refused[0]
-	return fmt.Sprintf("%d components are damaged in the repository and were not restored, first %s.%s %s: %v",
+	return fmt.Sprintf("damaged in the repository and not restored: %d of the components, first %s.%s %s: %v",
 		len(e.Refused), r.Keyspace, r.Table, r.Component, r.Err)
 }
 
@@ -60,18 +60,17 @@ type fetch struct {
 
 	mu     sync.Mutex
 	result Fetched
-	made   map[string]bool
+	made   map[string]bool // directories that were not there before
 }
 
 func (f *fetch) run(ctx context.Context) (*Fetched, error) {
-	f.made = make(map[string]bool)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0) + 1)
 	for i := range f.snap.Node.Tables {
 		t := &f.snap.Node.Tables[i]
 		f.progress.Expect(t.BytesSource)
 		if err := f.mkdir(filepath.Join(f.dirs[0], filepath.FromSlash(t.Dir))); err != nil {
-			return nil, errors.Join(err, g.Wait())
+			return nil, cause(g, err)
 		}
 		err := f.snap.SSTables(ctx, t, func(s *snapshot.SSTable) error {
 			g.Go(func() error { return f.sstable(ctx, t, s) })
@@ -79,17 +78,26 @@ func (f *fetch) run(ctx context.Context) (*Fetched, error) {
 		})
 		var damage *repo.DamageError
 		if errors.As(err, &damage) {
-			f.refuse(Refused{t.Keyspace, t.Name, "all SSTables of a damaged description", err})
+			f.refuse(Refused{t.Keyspace, t.Name, "SSTables of a damaged description", err})
 			err = nil
 		}
 		if err != nil {
-			return nil, errors.Join(g.Wait(), err)
+			return nil, cause(g, err)
 		}
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
 	return &f.result, f.syncDirs()
+}
+
+// cause waits for a group and returns what failed in it, err if nothing did: the first failure ends the group's context,
+// and what then ends by it would look like an interruption.
+func cause(g *errgroup.Group, err error) error {
+	if failed := g.Wait(); failed != nil {
+		return failed
+	}
+	return err
 }
 
 func (f *fetch) refuse(r Refused) {
@@ -228,10 +236,10 @@ func ToDir(ctx context.Context, snap *snapshot.Snapshot, dir string, p snapshot.
 	if len(entries) > 0 {
 		return nil, fmt.Errorf("%s is not empty: give --to a directory that is, or that does not exist", dir)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("restore: %w", err)
+	f := &fetch{snap: snap, dirs: []string{dir}, progress: p, made: make(map[string]bool)}
+	if err := f.mkdir(filepath.Clean(dir)); err != nil {
+		return nil, err
 	}
-	f := &fetch{snap: snap, dirs: []string{dir}, progress: p}
 	got, err := f.run(ctx)
 	if err != nil {
 		return nil, err

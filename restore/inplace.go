@@ -116,7 +116,7 @@ func (r *InPlace) fetch(ctx context.Context) (*Fetched, error) {
 		own = &owner{uid: int(st.Uid), gid: int(st.Gid), dirMode: info.Mode().Perm()}
 		dirs = append(dirs, m.Staging)
 	}
-	f := &fetch{snap: r.Snap, dirs: dirs, owner: own, progress: r.Progress}
+	f := &fetch{snap: r.Snap, dirs: dirs, owner: own, progress: r.Progress, made: make(map[string]bool)}
 	for _, dir := range dirs {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, fmt.Errorf("restore: %w", err)
@@ -143,14 +143,17 @@ func (r *InPlace) stop(ctx context.Context) error {
 	if err := r.Host.StopCassandra(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	waiting, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	for r.Host.Answers(ctx) {
+	for r.Host.Answers(waiting) {
 		select {
 		case <-time.After(500 * time.Millisecond):
-		case <-ctx.Done():
-			return fmt.Errorf("Cassandra still answers %s after cassandra.stop", stopTimeout)
+		case <-waiting.Done():
 		}
+	}
+	// A node that cannot be asked for lack of time has not been seen to be down.
+	if waiting.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("after cassandra.stop Cassandra still answers, for %s", stopTimeout)
 	}
 	return ctx.Err()
 }
@@ -201,7 +204,8 @@ func moveChildren(from, to string) error {
 			return err
 		}
 	}
-	return errors.Join(syncDir(from), syncDir(to), syncDir(filepath.Dir(to)))
+	// The new names are made durable before the old ones go.
+	return errors.Join(syncDir(to), syncDir(filepath.Dir(to)), syncDir(filepath.Dir(filepath.Dir(to))), syncDir(from))
 }
 
 // removeEmpty removes directories that hold nothing any more; the last may be shared and still hold something.

@@ -106,12 +106,16 @@ func writeDurably(name string, b []byte) error {
 
 // unfinished returns the journals of restores that did not end, by reading all of them.
 func unfinished(stateDir string) ([]*Journal, error) {
-	names, err := filepath.Glob(filepath.Join(journalDir(stateDir), "*.json"))
+	entries, err := os.ReadDir(journalDir(stateDir))
 	if err != nil {
 		return nil, fmt.Errorf("restore journals: %w", err)
 	}
 	var out []*Journal
-	for _, name := range names {
+	for _, e := range entries {
+		name := filepath.Join(journalDir(stateDir), e.Name())
+		if filepath.Ext(name) != ".json" {
+			continue
+		}
 		b, err := os.ReadFile(name)
 		if err != nil {
 			return nil, fmt.Errorf("restore journal: %w", err)

@@ -2,12 +2,13 @@ package restore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -70,39 +71,54 @@ func PlanInPlace(ctx context.Context, snap *snapshot.Snapshot, host Host, starte
 		p.Running = true
 	}
 	l := host.Layout()
-	for _, dir := range l.DataDirs {
-		m, err := planMove(dir, p.ID, true)
-		if err != nil {
-			return nil, err
-		}
-		p.Moves = append(p.Moves, m)
-	}
-	for _, dir := range []string{l.CommitLog, l.Hints, l.SavedCaches, l.CDCRaw} {
-		if _, err := os.Stat(dir); dir == "" || err != nil {
-			continue
-		}
-		m, err := planMove(dir, p.ID, false)
-		if err != nil {
-			return nil, err
-		}
-		p.Moves = append(p.Moves, m)
+	if err := p.planMoves(l); err != nil {
+		return nil, err
 	}
 	return p, p.checkSpace(len(l.DataDirs))
 }
 
-// planMove places the two directories beside dir, so that every move is a rename; inside it where dir is a mount point
-// and beside it is another file system.
-func planMove(dir, id string, fill bool) (Move, error) {
-	here, err := os.Stat(dir)
-	if err != nil {
-		return Move{}, fmt.Errorf("data directory: %w", err)
+// planMoves places every directory of the node. The commit log must be among them: what it holds would be replayed over
+// the restored files. Where cassandra.yaml does not name it, it cannot be known.
+func (p *Plan) planMoves(l node.Layout) error {
+	if l.CommitLog == "" {
+		return &RefusedError{"cassandra.yaml has no commitlog_directory, and its content would be replayed over the restored files: name it there as Cassandra uses it"}
 	}
-	up, err := os.Stat(filepath.Dir(dir))
+	for i, dir := range append(slices.Clone(l.DataDirs), l.CommitLog, l.Hints, l.SavedCaches, l.CDCRaw) {
+		data := i < len(l.DataDirs)
+		m, err := planMove(dir, p.ID, data)
+		if dir == "" || !data && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, other := range p.Moves {
+			if within(m.Live, other.Live) || within(other.Live, m.Live) {
+				return &RefusedError{fmt.Sprintf("%s and %s lie in one another and cannot be exchanged one by one: restore with --to", other.Live, m.Live)}
+			}
+		}
+		p.Moves = append(p.Moves, m)
+	}
+	return nil
+}
+
+func within(dir, parent string) bool {
+	rel, err := filepath.Rel(parent, dir)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+// planMove places the two directories beside dir, so that every move is a rename; inside it where dir is a mount point.
+func planMove(dir, id string, fill bool) (Move, error) {
+	here, err := mountOf(dir)
 	if err != nil {
-		return Move{}, fmt.Errorf("data directory: %w", err)
+		return Move{}, fmt.Errorf("directory of Cassandra: %w", err)
+	}
+	up, err := mountOf(filepath.Dir(dir))
+	if err != nil {
+		return Move{}, fmt.Errorf("directory of Cassandra: %w", err)
 	}
 	at := filepath.Dir(dir)
-	if here.Sys().(*syscall.Stat_t).Dev != up.Sys().(*syscall.Stat_t).Dev {
+	if here != up {
 		at = dir
 	}
 	m := Move{Live: dir, Before: filepath.Join(at, beforeName(id), filepath.Base(dir))}
@@ -110,6 +126,21 @@ func planMove(dir, id string, fill bool) (Move, error) {
 		m.Staging = filepath.Join(at, stagingName(id), filepath.Base(dir))
 	}
 	return m, nil
+}
+
+// mount tells where renames are possible: within one device, and there within one mount, since bind mounts of the same
+// file system are no less apart. The id is 0 before Linux 5.8.
+type mount struct {
+	major, minor uint32
+	id           uint64
+}
+
+func mountOf(dir string) (mount, error) {
+	var st unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, dir, 0, unix.STATX_MNT_ID, &st); err != nil {
+		return mount{}, &fs.PathError{Op: "statx", Path: dir, Err: err}
+	}
+	return mount{st.Dev_major, st.Dev_minor, st.Mnt_id}, nil
 }
 
 // checkSpace demands room for all restored bytes beside what is there: the old files stay. The bytes of a snapshot of

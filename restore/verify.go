@@ -30,10 +30,7 @@ func verifyFiles(ctx context.Context, snap *snapshot.Snapshot, dirs []string) (f
 			return ctx.Err()
 		})
 		if err != nil {
-			if failed := g.Wait(); failed != nil {
-				err = failed
-			}
-			return files, err
+			return files, cause(g, err)
 		}
 	}
 	return files, g.Wait()

@@ -51,6 +51,7 @@ type Progress interface {
 // Result is what a backup did.
 type Result struct {
 	Catalogue
+	Overtaken    int    // times that gc made the backup store something again
 	SnapshotLeft string // tag of a Cassandra snapshot that is still there, "" if it was cleared
 	ClearFailure error  // why it could not be cleared, nil if it was to be kept
 }
@@ -78,6 +79,11 @@ type backup struct {
 	facts *facts
 	cat   Catalogue
 
+	repo      *repo.Repo
+	lasting   context.Context // not ended by an interruption
+	overtaken int
+	before    int64 // bytes put by sessions that gc overtook
+
 	mu     sync.Mutex
 	tables []*Table
 }
@@ -93,8 +99,9 @@ func Take(ctx context.Context, r *repo.Repo, src Source, opt Options) (res *Resu
 	if err := b.free(ctx, r); err != nil {
 		return nil, err
 	}
+	b.repo, b.lasting = r, context.WithoutCancel(ctx)
 	// The session outlives an interruption, so that what is in its buffers can still be stored.
-	if b.s, err = r.NewSession(context.WithoutCancel(ctx), b.cat.HostID); err != nil {
+	if b.s, err = r.NewSession(b.lasting, b.cat.HostID); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, b.s.Close()) }()
@@ -102,25 +109,30 @@ func Take(ctx context.Context, r *repo.Repo, src Source, opt Options) (res *Resu
 		return nil, err
 	}
 	res = &Result{}
-	root, err := b.take(ctx, res)
-	if err != nil {
-		return nil, errors.Join(err, b.s.Finish(), res.ClearFailure)
-	}
-	if err := b.s.Finish(); err != nil {
-		return nil, err
-	}
-	b.cat.BytesStored, b.cat.Finished = b.s.Stored(), opt.Now().UTC()
-	if root.Catalogue, err = encodeJSON(b.cat); err != nil {
-		return nil, err
-	}
-	if err := b.s.Commit(b.cat.Backup, root); err != nil {
-		return nil, err
+	if err := b.take(ctx, res); err != nil {
+		// What was uploaded is kept for the next backup; a session that failed says again why.
+		if kept := b.s.Finish(); !errors.Is(err, kept) {
+			err = errors.Join(err, kept)
+		}
+		return nil, errors.Join(err, res.ClearFailure)
 	}
 	if err := b.facts.sweep(); err != nil {
 		opt.Log.Warn("local cache not tidied", "error", err)
 	}
-	res.Catalogue = b.cat
+	res.Catalogue, res.Overtaken = b.cat, b.overtaken
 	return res, nil
+}
+
+// commit stores what is still in memory and creates the root.
+func (b *backup) commit(root *repo.Root) (err error) {
+	if err := b.s.Finish(); err != nil {
+		return err
+	}
+	b.cat.BytesStored, b.cat.Finished = b.before+b.s.Stored(), b.opt.Now().UTC()
+	if root.Catalogue, err = encodeJSON(b.cat); err != nil {
+		return err
+	}
+	return b.s.Commit(b.cat.Backup, root)
 }
 
 func (b *backup) identify(ctx context.Context) error {
@@ -138,47 +150,87 @@ func (b *backup) identify(ctx context.Context) error {
 
 // free refuses a name that is taken before Cassandra is bothered.
 func (b *backup) free(ctx context.Context, r *repo.Repo) error {
-	name, err := r.RootName(b.cat.HostID, b.cat.Backup)
-	if err != nil {
-		return err
-	}
-	taken, err := r.HasRoot(ctx, name)
-	if err == nil && taken {
-		err = fmt.Errorf("backup %q of node %s: %w", b.cat.Backup, b.cat.Node, repo.ErrSnapshotExists)
+	err := r.CheckFree(ctx, b.cat.HostID, b.cat.Backup)
+	if errors.Is(err, repo.ErrSnapshotExists) {
+		err = fmt.Errorf("backup %q of node %s: %w", b.cat.Backup, b.cat.Node, err)
 	}
 	return err
 }
 
-// take has Cassandra make its snapshot, stores everything in it and has it cleared again, whatever happened.
-func (b *backup) take(ctx context.Context, res *Result) (root *repo.Root, err error) {
+// take has Cassandra make its snapshot, stores everything in it, commits, and only then has it cleared: whatever
+// happened before.
+func (b *backup) take(ctx context.Context, res *Result) (err error) {
 	before, err := b.src.Schema(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	tag := fmt.Sprintf("cbk-%d", b.cat.Started.UnixMicro())
 	if err := b.clearLeftover(ctx, tag); err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { b.clear(ctx, tag, res, err != nil) }()
 	b.opt.Log.Info("taking snapshot", "tag", tag)
 	if err := b.src.Snapshot(ctx, tag); err != nil {
-		return nil, err
+		return err
 	}
 	after, err := b.src.Schema(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	dirs, err := b.src.SnapshotTables(tag)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := checkTables(before.Tables, after.Tables, dirs); err != nil {
-		return nil, err
+		return err
 	}
+	return b.keep(ctx, dirs, after)
+}
+
+// maxOvertaken bounds how often one backup starts over because gc condemned what it relies on.
+const maxOvertaken = 10
+
+// keep stores the snapshot and commits it. When gc overtook the session, all is stored again in a new one: what is still
+// held costs nothing, and what was condemned is read and uploaded once more.
+func (b *backup) keep(ctx context.Context, dirs []node.TableDir, schema node.Schema) error {
+	for range maxOvertaken {
+		err := b.store(ctx, dirs, schema)
+		if !errors.Is(err, repo.ErrCondemned) {
+			return err
+		}
+		b.overtaken++
+		b.opt.Log.Info("gc condemned packs this backup relies on: storing them again")
+		if err := b.reopen(); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%w %d times in a row: run the backup again later", repo.ErrCondemned, maxOvertaken)
+}
+
+func (b *backup) store(ctx context.Context, dirs []node.TableDir, schema node.Schema) error {
+	b.tables = nil
 	if err := b.storeTables(ctx, dirs); err != nil {
-		return nil, err
+		return err
 	}
-	return b.describe(ctx, after)
+	root, err := b.describe(ctx, schema)
+	if err != nil {
+		return err
+	}
+	return b.commit(root)
+}
+
+func (b *backup) reopen() (err error) {
+	stored := b.s.Stored()
+	if err := b.s.Close(); err != nil {
+		return err
+	}
+	// The session outlives an interruption, so that what is in its buffers can still be stored.
+	if b.s, err = b.repo.NewSession(b.lasting, b.cat.HostID); err != nil {
+		return err
+	}
+	b.before += stored
+	b.facts, err = openFacts(b.s, b.opt.Now())
+	return err
 }
 
 // leftoverKey is where the local cache names the Cassandra snapshot that this machine's cbk is responsible for.
@@ -292,14 +344,18 @@ func (b *backup) table(d *node.TableDir) *Table {
 func (b *backup) reserve(t *Table) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	t.Pages = append(t.Pages, ID{})
+	t.Pages, t.refs = append(t.Pages, ID{}), append(t.refs, nil)
 }
 
 func (b *backup) storePage(ctx context.Context, d *node.TableDir, t *Table, slot int, list []node.SSTable) error {
 	var cost Cost
 	out := make([]SSTable, 0, len(list))
+	refs := refWriter{b: b, cost: &cost}
 	for i := range list {
-		s, err := b.storeSSTable(ctx, d, &list[i], &cost)
+		s, hows, err := b.storeSSTable(ctx, d, &list[i], &cost)
+		if err == nil {
+			err = refs.sstable(s, hows)
+		}
 		if err != nil {
 			return err
 		}
@@ -310,9 +366,13 @@ func (b *backup) storePage(ctx context.Context, d *node.TableDir, t *Table, slot
 		return err
 	}
 	cost.stored(added)
+	if err := refs.end(ref.ID); err != nil {
+		return err
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	t.Pages[slot] = ID(ref.ID)
+	t.refs[slot] = refs.segments
 	t.Cost.add(cost)
 	return nil
 }
@@ -334,7 +394,7 @@ func (b *backup) describe(ctx context.Context, schema node.Schema) (*repo.Root, 
 		desc.Tables = append(desc.Tables, *t)
 		total.add(t.Cost)
 	}
-	added, err := b.s.Stream(strings.NewReader(schema.CQL), pack.OtherSizes, func(refs []repo.Ref) error {
+	added, err := b.s.Stream(strings.NewReader(schema.CQL), b.s.OtherSizes(), func(refs []repo.Ref) error {
 		desc.Schema = append(desc.Schema, ids(refs)...)
 		return nil
 	})
@@ -352,10 +412,22 @@ func (b *backup) describe(ctx context.Context, schema node.Schema) (*repo.Root, 
 		return nil, fmt.Errorf("store description: %w", err)
 	}
 	total.stored(added)
+	refs := refWriter{b: b, cost: &total}
+	for _, id := range desc.Schema {
+		refs.group = append(refs.group, pack.ID(id))
+	}
+	if err := refs.end(descRef.ID); err != nil {
+		return nil, fmt.Errorf("store references: %w", err)
+	}
 	b.cat.Tables = len(desc.Tables)
 	b.cat.SSTables, b.cat.Files, b.cat.Unchanged = total.SSTables, total.Files, total.Unchanged
 	b.cat.BytesSource, b.cat.BytesNew = total.BytesSource, total.BytesNew
-	return &repo.Root{Ring: ringRef.ID, Descriptions: []pack.ID{descRef.ID}}, nil
+	root := &repo.Root{Ring: ringRef.ID, Descriptions: []pack.ID{descRef.ID}}
+	for _, t := range b.tables {
+		root.Refs = append(root.Refs, slices.Concat(t.refs...)...)
+	}
+	root.Refs = append(root.Refs, refs.segments...)
+	return root, nil
 }
 
 func (b *backup) putJSON(t pack.Type, v any) (repo.Ref, repo.Added, error) {

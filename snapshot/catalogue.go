@@ -72,6 +72,9 @@ func entries(ctx context.Context, r *repo.Repo, damaged func(*repo.DamageError))
 			damaged(damage)
 			return nil
 		}
+		if repo.Aborted(err) {
+			return nil
+		}
 		if err == nil {
 			all = append(all, *e)
 		}

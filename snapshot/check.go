@@ -59,7 +59,10 @@ type check struct {
 	by   map[string]*Damage
 	bad  map[blobKey]string // the damaged object that takes a blob with it
 
-	seen map[blobKey]bool // recipes whose content has been compared
+	refs   *refCheck // of the node snapshot being walked
+	faults int       // met so far
+
+	seen map[blobKey]bool // recipes whose content has been compared and found right
 	read int64
 }
 
@@ -123,6 +126,7 @@ func (c *check) hit(err error, h Hit) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	d := c.entry(damage.Object, damage.What)
+	c.faults++
 	d.HitsTotal++
 	if len(d.Hits) < maxHits {
 		d.Hits = append(d.Hits, h)
@@ -141,6 +145,9 @@ func (c *check) domain(ctx context.Context, domain string, roots []string, readD
 			continue
 		}
 		e, err := readEntry(ctx, c.repo, name)
+		if repo.Aborted(err) {
+			continue
+		}
 		if err := c.hit(err, Hit{}); err != nil {
 			return backups, err
 		}
@@ -165,13 +172,34 @@ func (c *check) snapshot(ctx context.Context, rd *repo.Reader, e *Entry, readDat
 	if err := c.hit(err, at); err != nil || s == nil {
 		return err
 	}
+	c.refs, err = newRefCheck(ctx, rd, e)
+	if err := c.hit(err, at); err != nil {
+		return err
+	}
 	if err := c.hit(s.Schema(ctx, io.Discard), at); err != nil {
 		return err
 	}
+	c.refs.use(e.root.Descriptions[0])
+	for _, id := range s.Node.Schema {
+		c.refs.use(pack.ID(id))
+	}
+	faults := c.faults
+	if err := c.tables(ctx, s, at, readData); err != nil {
+		return err
+	}
+	if c.faults > faults {
+		return nil // not everything could be followed
+	}
+	at.Keyspace, at.Table, at.Component = "", "", ""
+	return c.hit(c.refs.verdict(e.Root), at)
+}
+
+func (c *check) tables(ctx context.Context, s *Snapshot, at Hit, readData bool) error {
 	for i := range s.Node.Tables {
 		t := &s.Node.Tables[i]
 		at.Keyspace, at.Table, at.Component = t.Keyspace, t.Name, ""
 		for p := range t.Pages {
+			c.refs.use(pack.ID(t.Pages[p]))
 			page, err := s.page(ctx, t, p)
 			if err := c.hit(err, at); err != nil {
 				return err
@@ -189,6 +217,7 @@ func (c *check) snapshot(ctx context.Context, rd *repo.Reader, e *Entry, readDat
 // sstable locates every blob of an SSTable and, with readData, compares its components with their hashes, once for all
 // the backups that share it.
 func (c *check) sstable(ctx context.Context, s *Snapshot, t *SSTable, at Hit, readData bool) error {
+	c.refs.use(t.Recipe)
 	recipes, err := s.recipes(ctx, t)
 	sound := err == nil
 	for i := range t.Components {
@@ -213,16 +242,21 @@ func (c *check) sstable(ctx context.Context, s *Snapshot, t *SSTable, at Hit, re
 	if !readData || !sound || c.seen[key] {
 		return nil
 	}
-	c.seen[key] = true
-	return s.Content(ctx, t, func(*Component) (io.Writer, error) { return io.Discard, nil }, func(comp *Component, err error) error {
+	err = s.Content(ctx, t, func(*Component) (io.Writer, error) { return io.Discard, nil }, func(comp *Component, err error) error {
 		at.Component = t.File(comp)
 		c.read += comp.Size
+		sound = sound && err == nil
 		var damage *repo.DamageError
 		if errors.As(err, &damage) && damage.Object == "component" {
 			err = &repo.DamageError{Object: s.Root, What: fmt.Sprintf("%s: %s", at.Component, damage.What)}
 		}
 		return c.hit(err, at)
 	})
+	// A fault is looked for again in every backup that shares the SSTable, so that each of them is named.
+	if sound {
+		c.seen[key] = true
+	}
+	return err
 }
 
 // locate finds every blob of a component in the index and among the sound packs, and returns one fault for each damaged
@@ -235,8 +269,14 @@ func (c *check) locate(ctx context.Context, s *Snapshot, how recipe) (faults []e
 			faults = append(faults, err)
 		}
 	}
+	if how.segmented {
+		for _, ref := range how.refs {
+			c.refs.use(ref.ID)
+		}
+	}
 	fault(s.refs(ctx, how, func(refs []repo.Ref) error {
 		for _, ref := range refs {
+			c.refs.use(ref.ID)
 			fault(c.findBlob(ctx, s, ref.ID))
 		}
 		return nil

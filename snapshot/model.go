@@ -59,6 +59,8 @@ type Table struct {
 	Dir      string `json:"dir"` // the directory below a data directory, slash-separated
 	Pages    []ID   `json:"pages"`
 	Cost
+
+	refs [][]pack.ID // reference segments of each page, while a backup is taken
 }
 
 // Cost counts what a table meant for a backup; BytesStored is the sealed size of the blobs it added.

@@ -176,7 +176,11 @@ func decodeRecipe(d *wire.Decoder) recipe {
 	if t, v := d.Byte(), d.Byte(); d.Err() == nil && (t != recipeBlobs || v != recipeVersion) {
 		d.Invalid("recipe of type %d, version %d: a newer cbk is needed", t, v)
 	}
-	r := recipe{segmented: d.Byte() == 1}
+	segments := d.Byte()
+	if segments > 1 {
+		d.Invalid("segments byte %d", segments)
+	}
+	r := recipe{segmented: segments == 1}
 	r.refs = decodeRefs(d, maxSegments)
 	return r
 }

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -96,10 +97,18 @@ func (s *Snapshot) Schema(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// SSTables calls fn for each SSTable of a table, page by page.
+// SSTables calls fn for each SSTable of a table, page by page. Pages that are damaged are left out; the error, a
+// *repo.DamageError, then names the first of them after all others were handled.
 func (s *Snapshot) SSTables(ctx context.Context, t *Table, fn func(*SSTable) error) error {
+	var damaged error
+	bad := 0
 	for i := range t.Pages {
 		page, err := s.page(ctx, t, i)
+		if errors.As(err, new(*repo.DamageError)) {
+			bad++
+			damaged = cmp.Or(damaged, err)
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -109,7 +118,10 @@ func (s *Snapshot) SSTables(ctx context.Context, t *Table, fn func(*SSTable) err
 			}
 		}
 	}
-	return nil
+	if bad > 1 {
+		return fmt.Errorf("%d of %d pages: %w", bad, len(t.Pages), damaged)
+	}
+	return damaged
 }
 
 func (s *Snapshot) page(ctx context.Context, t *Table, i int) ([]SSTable, error) {

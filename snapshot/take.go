@@ -28,7 +28,7 @@ func alwaysRead(name string) bool {
 }
 
 // storeSSTable stores one SSTable, reading only what may have changed.
-func (b *backup) storeSSTable(ctx context.Context, d *node.TableDir, in *node.SSTable, cost *Cost) (*SSTable, error) {
+func (b *backup) storeSSTable(ctx context.Context, d *node.TableDir, in *node.SSTable, cost *Cost) (*SSTable, []recipe, error) {
 	prefix := in.Desc.Prefix()
 	known := b.facts.lookup(d, in)
 	files := make([]fileFact, len(in.Files))
@@ -43,7 +43,7 @@ func (b *backup) storeSSTable(ctx context.Context, d *node.TableDir, in *node.SS
 			var err error
 			old := known[f.Name]
 			if files[i], inline[i], err = b.storeFile(ctx, f, alwaysRead(strings.TrimPrefix(f.Name, prefix)), &old, cost); err != nil {
-				return nil, fmt.Errorf("%s.%s: %w", d.Keyspace, d.Table, err)
+				return nil, nil, fmt.Errorf("%s.%s: %w", d.Keyspace, d.Table, err)
 			}
 			if digests && old.hash != files[i].hash {
 				known = nil
@@ -61,12 +61,12 @@ func (b *backup) storeSSTable(ctx context.Context, d *node.TableDir, in *node.SS
 	}
 	ref, added, err := b.s.Put(pack.Recipe, encodeRecipes(recipes))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	cost.SSTables++
 	cost.stored(added)
 	out.Recipe = ref.ID
-	return out, b.facts.store(d, in, files)
+	return out, recipes, b.facts.store(d, in, files)
 }
 
 // storeFile stores one component, or finds that it is the file remembered in old. Small content is returned instead of
@@ -109,9 +109,9 @@ func (b *backup) storeFile(ctx context.Context, f *node.File, always bool, old *
 
 // storeContent cuts and stores what body yields and returns its recipe.
 func (b *backup) storeContent(body io.Reader, name string, cost *Cost) (recipe, error) {
-	sizes := pack.OtherSizes
+	sizes := b.s.OtherSizes()
 	if strings.HasSuffix(name, sstable.Data) {
-		sizes = pack.DataSizes
+		sizes = b.s.DataSizes()
 	}
 	var r recipe
 	added, err := b.s.Stream(body, sizes, func(refs []repo.Ref) error {
@@ -156,6 +156,7 @@ type countingReader struct {
 
 var errGrew = errors.New("it grew while it was read")
 
+// Read implements io.Reader.
 func (c *countingReader) Read(p []byte) (int, error) {
 	if err := c.ctx.Err(); err != nil {
 		return 0, context.Cause(c.ctx)

@@ -83,9 +83,14 @@ func (n *Node) Session() (*gocql.Session, error) {
 
 type quiet struct{}
 
-func (quiet) Print(...any)          {}
+// Print implements gocql.StdLogger.
+func (quiet) Print(...any) {}
+
+// Printf implements gocql.StdLogger.
 func (quiet) Printf(string, ...any) {}
-func (quiet) Println(...any)        {}
+
+// Println implements gocql.StdLogger.
+func (quiet) Println(...any) {}
 
 // Start starts the node and returns when it answers CQL.
 func (n *Node) Start(ctx context.Context) error { return n.start(ctx, "") }

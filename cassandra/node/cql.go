@@ -39,6 +39,7 @@ type Identity struct {
 // driver learns other addresses of the node, and of its peers, from the cluster.
 type pinnedDialer struct{ address string }
 
+// DialContext implements gocql.Dialer.
 func (d pinnedDialer) DialContext(ctx context.Context, network, _ string) (net.Conn, error) {
 	return (&net.Dialer{Timeout: connectTimeout}).DialContext(ctx, network, d.address)
 }
@@ -46,9 +47,14 @@ func (d pinnedDialer) DialContext(ctx context.Context, network, _ string) (net.C
 // quietLogger drops the driver's own log; what fails comes back as an error.
 type quietLogger struct{}
 
-func (quietLogger) Print(...any)          {}
+// Print implements gocql.StdLogger.
+func (quietLogger) Print(...any) {}
+
+// Printf implements gocql.StdLogger.
 func (quietLogger) Printf(string, ...any) {}
-func (quietLogger) Println(...any)        {}
+
+// Println implements gocql.StdLogger.
+func (quietLogger) Println(...any) {}
 
 // address is where the node answers CQL, as host:port.
 func (n *Node) address() string {

@@ -31,6 +31,7 @@ func backupCommand() *cli.Command {
 				return err
 			}
 			defer s.close(&err)
+			limitMemory(backupMemoryLimit)
 			n, err := s.node()
 			if err != nil {
 				return err
@@ -70,6 +71,7 @@ type backupJSON struct {
 	BytesNew     int64        `json:"bytes_new"`
 	BytesStored  int64        `json:"bytes_stored"`
 	Requests     requestsJSON `json:"requests"`
+	Overtaken    int          `json:"overtaken,omitempty"`
 	SnapshotLeft string       `json:"snapshot_left,omitempty"`
 }
 
@@ -93,7 +95,7 @@ func backupDocument(r *snapshot.Result, c *store.Counts) backupJSON {
 	return backupJSON{Schema: "cbk.backup/1", Backup: r.Backup, Mode: r.Mode, Node: nodeJSON{r.Node, r.HostID},
 		Started: clock(r.Started), Finished: clock(r.Finished), Tables: r.Tables, SSTables: r.SSTables, Files: r.Files,
 		Unchanged: r.Unchanged, BytesSource: r.BytesSource, BytesNew: r.BytesNew, BytesStored: r.BytesStored,
-		Requests: requests(c), SnapshotLeft: r.SnapshotLeft}
+		Requests: requests(c), Overtaken: r.Overtaken, SnapshotLeft: r.SnapshotLeft}
 }
 
 func printBackup(w io.Writer, r *snapshot.Result, c *store.Counts) error {

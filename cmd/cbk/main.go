@@ -13,18 +13,26 @@ import (
 	"syscall"
 )
 
-// memoryLimit keeps the garbage collector ahead of the 300 MiB a backup or restore may take on a node whose memory
-// belongs to Cassandra. GOMEMLIMIT overrides it.
-const memoryLimit = 220 << 20
+// These limits keep the garbage collector ahead of the 300 MiB a command may take on a node whose memory belongs to
+// Cassandra. A backup has 144 MiB of pack buffers beside Go's own memory; the program itself maps some 40 MiB.
+// GOMEMLIMIT overrides them.
+const (
+	memoryLimit       = 190 << 20
+	backupMemoryLimit = 110 << 20
+)
 
 var errInterrupted = errors.New("interrupted")
 
 func main() { os.Exit(run()) }
 
-func run() int {
+func limitMemory(bytes int64) {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
+		debug.SetMemoryLimit(bytes)
 	}
+}
+
+func run() int {
+	limitMemory(memoryLimit)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
@@ -51,6 +52,7 @@ func open(c *cli.Context, readOnly bool) (*session, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", cfg.Repository, err), st.Close())
 	}
+	debug.FreeOSMemory() // the key derivation took 64 MiB, which nothing after it needs in one piece
 	return &session{cfg: cfg, log: log, repo: r, counts: counts}, nil
 }
 

@@ -28,8 +28,11 @@ func newProgress(w io.Writer) (p snapshot.Progress, end func()) {
 
 type silent struct{}
 
+// Expect implements snapshot.Progress.
 func (silent) Expect(int64) {}
-func (silent) Done(int64)   {}
+
+// Done implements snapshot.Progress.
+func (silent) Done(int64) {}
 
 // bar grows with what is expected.
 type bar struct {

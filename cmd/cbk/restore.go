@@ -1,16 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/term"
 
 	"cbk/restore"
 	"cbk/snapshot"
@@ -22,8 +19,7 @@ func restoreCommand() *cli.Command {
 		Flags: commonFlags(nodeFlag(),
 			&cli.StringFlag{Name: "to", Usage: "write the node's files into `DIR`, laid out as a data directory"},
 			&cli.BoolFlag{Name: "in-place", Usage: "replace the data of this node; the old files are kept"},
-			&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and do nothing"},
-			&cli.BoolFlag{Name: "yes", Usage: "do not ask"}),
+			dryRunFlag(), yesFlag()),
 		Action: func(c *cli.Context) (err error) {
 			name, err := one(c, "backup name")
 			if err != nil {
@@ -129,7 +125,7 @@ func restoreInPlace(c *cli.Context, s *session, snap *snapshot.Snapshot) error {
 	if c.Bool("dry-run") {
 		return nil
 	}
-	if err := confirm(c, out); err != nil {
+	if err := confirm(c, out, "this replaces the node's data"); err != nil {
 		return err
 	}
 	progress, end := newProgress(c.App.ErrWriter)
@@ -152,20 +148,4 @@ func printOutcome(w io.Writer, backup string, got *restore.Outcome) error {
 		"the files of before are kept in\n  %s\nremove them when you are satisfied\n", backup, plural(got.Files, "file"), size(got.Bytes),
 		plural(got.Queried, "restored table"), strings.Join(got.Before, "\n  "))
 	return err
-}
-
-// confirm asks on a terminal; without one, --yes must have been given.
-func confirm(c *cli.Context, out io.Writer) error {
-	if c.Bool("yes") {
-		return nil
-	}
-	if !term.IsTerminal(int(os.Stdin.Fd())) {
-		return usageError("this replaces the node's data: add --yes to do it without a terminal")
-	}
-	fmt.Fprint(out, "Type yes to go on: ")
-	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
-	if err != nil || strings.TrimSpace(answer) != "yes" {
-		return usageError("not confirmed, nothing was done")
-	}
-	return nil
 }

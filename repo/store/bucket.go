@@ -146,6 +146,7 @@ type meter struct {
 	n int64
 }
 
+// Read implements io.Reader.
 func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.r.Read(p)
 	m.n += int64(n)

@@ -62,6 +62,7 @@ type pacedReader struct {
 	limiter *rate.Limiter
 }
 
+// Read implements io.Reader.
 func (p *pacedReader) Read(b []byte) (int, error) {
 	n, err := p.r.Read(b[:min(len(b), p.limiter.Burst())])
 	if n > 0 {

@@ -126,8 +126,10 @@ func badRange(err error) bool {
 // with the whole answer.
 type azureWords struct{ *azcore.ResponseError }
 
+// Error implements error.
 func (e azureWords) Error() string {
 	return fmt.Sprintf("HTTP %d %s", e.StatusCode, e.ErrorCode)
 }
 
+// Unwrap implements the convention of package errors.
 func (e azureWords) Unwrap() error { return e.ResponseError }

@@ -84,10 +84,12 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// Create implements Store.
 func (r *retrying) Create(ctx context.Context, name string, data []byte) error {
 	return r.do(ctx, func() error { return r.Store.Create(ctx, name, data) })
 }
 
+// Get implements Store.
 func (r *retrying) Get(ctx context.Context, name string, limit int64) (data []byte, err error) {
 	err = r.do(ctx, func() error {
 		data, err = r.Store.Get(ctx, name, limit)
@@ -96,10 +98,12 @@ func (r *retrying) Get(ctx context.Context, name string, limit int64) (data []by
 	return data, err
 }
 
+// ReadAt implements Store.
 func (r *retrying) ReadAt(ctx context.Context, name string, off int64, p []byte) error {
 	return r.do(ctx, func() error { return r.Store.ReadAt(ctx, name, off, p) })
 }
 
+// Stat implements Store.
 func (r *retrying) Stat(ctx context.Context, name string) (info Info, err error) {
 	err = r.do(ctx, func() error {
 		info, err = r.Store.Stat(ctx, name)
@@ -114,6 +118,7 @@ func (r *retrying) List(ctx context.Context, prefix string, fn func(Info) error)
 	return EachPage(ctx, r, prefix, fn)
 }
 
+// ListPage implements Pager.
 func (r *retrying) ListPage(ctx context.Context, prefix string, token []byte) (page []Info, next []byte, err error) {
 	err = r.do(ctx, func() error {
 		page, next, err = ListPage(ctx, r.Store, prefix, token)
@@ -122,10 +127,12 @@ func (r *retrying) ListPage(ctx context.Context, prefix string, token []byte) (p
 	return page, next, err
 }
 
+// Delete implements Store.
 func (r *retrying) Delete(ctx context.Context, name string) error {
 	return r.do(ctx, func() error { return r.Store.Delete(ctx, name) })
 }
 
+// Copy implements Copier.
 func (r *retrying) Copy(ctx context.Context, dst, src string) error {
 	return r.do(ctx, func() error { return Copy(ctx, r.Store, dst, src) })
 }

@@ -51,6 +51,7 @@ type watchedReader struct {
 	dog *watchdog
 }
 
+// Read implements io.Reader.
 func (r watchedReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p[:min(len(p), pieceSize)])
 	if n > 0 {

@@ -60,6 +60,7 @@ type report struct {
 	first chan struct{}
 }
 
+// Write implements io.Writer.
 func (r *report) Write(p []byte) (int, error) {
 	if r.Len() == 0 {
 		close(r.first)

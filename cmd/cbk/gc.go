@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"cbk/repo"
+)
+
+func gcCommand() *cli.Command {
+	return &cli.Command{
+		Name: "gc", Usage: "bring back the space of deleted and dead backups, beside running ones",
+		Flags: commonFlags(
+			&cli.DurationFlag{Name: "grace", Value: 24 * time.Hour, Usage: "delete what was condemned at least `TIME` ago; spares running restores"},
+			&cli.DurationFlag{Name: "min-age", Value: 7 * 24 * time.Hour, Usage: "leave packs and unfinished backups younger than `TIME` alone; saves work"}),
+		Action: func(c *cli.Context) (err error) {
+			if err := none(c); err != nil {
+				return err
+			}
+			s, err := open(c, false)
+			if err != nil {
+				return err
+			}
+			defer s.close(&err)
+			domains, err := s.repo.Domains(c.Context)
+			if err != nil {
+				return err
+			}
+			doc := gcJSON{Schema: "cbk.gc/1", Nodes: len(domains)}
+			var failed error
+			for _, d := range domains {
+				res, err := s.repo.GC(c.Context, d, repo.GCOptions{Grace: c.Duration("grace"), MinAge: c.Duration("min-age"), Now: time.Now})
+				if err != nil {
+					// One node's damage keeps nobody else's space.
+					failed = errors.Join(failed, err)
+					continue
+				}
+				doc.add(res)
+			}
+			if c.Bool("json") {
+				return errors.Join(failed, printJSON(c.App.Writer, doc))
+			}
+			_, err = fmt.Fprintf(c.App.Writer, "gc of %s: %s condemned, %s deleted, %s freed\n", plural(doc.Nodes, "node"),
+				plural(doc.Condemned, "pack"), plural(doc.Deleted, "pack"), size(doc.BytesFreed))
+			return errors.Join(failed, err)
+		},
+	}
+}
+
+// gcJSON is cbk.gc/1.
+type gcJSON struct {
+	Schema      string `json:"schema"`
+	Nodes       int    `json:"nodes"`
+	Condemned   int    `json:"packs_condemned"`
+	Deleted     int    `json:"packs_deleted"`
+	BytesFreed  int64  `json:"bytes_freed"`
+	Copied      int    `json:"blobs_copied"`
+	Aborted     int    `json:"sessions_aborted"`
+	AbortsLost  int    `json:"aborts_lost"`
+	EpochsTaken int    `json:"tombstones_taken"`
+}
+
+func (d *gcJSON) add(r *repo.GCResult) {
+	d.Condemned += r.Condemned
+	d.Deleted += r.Deleted
+	d.BytesFreed += r.BytesFreed
+	d.Copied += r.Copied
+	d.Aborted += r.Aborted
+	d.AbortsLost += r.AbortsLost
+	d.EpochsTaken += r.EpochsTaken
+}

@@ -1,0 +1,147 @@
+package restore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"cbk/cassandra/node"
+	"cbk/snapshot"
+)
+
+// fakeHost is a node without a Cassandra: its directories are real.
+type fakeHost struct {
+	dir    string // above its directories
+	layout node.Layout
+	id     string
+	up     bool
+	calls  []string
+	on     map[string]func() error // run at a call
+}
+
+// oldFiles are what the directories of a host hold before a restore.
+func oldFiles() files {
+	return files{
+		"data/shop/customers-0/nb-1-big-Data.db": "old row", "data/shop/gone-0/nb-1-big-Data.db": "old table",
+		"commitlog/CommitLog-7-1.log": "old mutation", "hints/x.hints": "old hint", "saved_caches/k.db": "old cache",
+	}
+}
+
+// newHost returns a running node with the old files, and other people's files beside its directories.
+func newHost(t *testing.T) *fakeHost {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range oldFiles() {
+		write(t, filepath.Join(dir, name), content)
+	}
+	return &fakeHost{dir: dir, id: strings.ToUpper(hostID), up: true, on: make(map[string]func() error), layout: node.Layout{
+		DataDirs: []string{filepath.Join(dir, "data")}, CommitLog: filepath.Join(dir, "commitlog"), Hints: filepath.Join(dir, "hints"),
+		SavedCaches: filepath.Join(dir, "saved_caches"), CDCRaw: filepath.Join(dir, "cdc_raw")}}
+}
+
+func (h *fakeHost) call(name string) error {
+	h.calls = append(h.calls, name)
+	if h.on[name] != nil {
+		return h.on[name]()
+	}
+	return nil
+}
+
+func (h *fakeHost) Layout() node.Layout { return h.layout }
+
+func (h *fakeHost) Answers(ctx context.Context) bool { return h.up && ctx.Err() == nil }
+
+func (h *fakeHost) Identity(context.Context) (node.Identity, error) {
+	return node.Identity{HostID: h.id, Name: "node-x"}, h.call("identity")
+}
+
+func (h *fakeHost) StopCassandra(context.Context) error {
+	h.up = false
+	return h.call("stop")
+}
+
+func (h *fakeHost) StartCassandra(context.Context) error {
+	h.up = true
+	return h.call("start")
+}
+
+func (h *fakeHost) WaitUp(context.Context) error { return h.call("wait") }
+
+func (h *fakeHost) SampleQuery(_ context.Context, keyspace, table string) error {
+	return h.call("query " + keyspace + "." + table)
+}
+
+// fails makes a call fail.
+func (h *fakeHost) fails(call string) { h.on[call] = func() error { return errInjected } }
+
+var errInjected = errors.New("injected failure")
+
+// started is when the restores of these tests were asked for; planID is the id that makes.
+var started = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+
+const planID = "20260501T120000Z"
+
+// inPlace plans the restore of a snapshot onto a host.
+func inPlace(t *testing.T, s *snapshot.Snapshot, h *fakeHost) *InPlace {
+	t.Helper()
+	plan, err := PlanInPlace(t.Context(), s, h, started)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &InPlace{Snap: s, Host: h, Plan: plan, StateDir: filepath.Join(h.dir, "state"), Log: silentLog, Progress: silent{}}
+}
+
+// journal reads the restore's journal, nil if there is none.
+func (r *InPlace) journal(t *testing.T) *Journal {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(journalDir(r.StateDir), r.Plan.ID+".json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	j := &Journal{}
+	if err == nil {
+		err = json.Unmarshal(b, j)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// moved returns files under the name of another directory.
+func moved(all files, dir string) files {
+	out := make(files)
+	for name, content := range all {
+		out[dir+"/"+name] = content
+	}
+	return out
+}
+
+// mustBeUntouched demands that a host is as it was, and nothing of the restore is left beside it.
+func (h *fakeHost) mustBeUntouched(t *testing.T) {
+	t.Helper()
+	got := tree(t, h.dir)
+	for name := range got {
+		if strings.HasPrefix(name, "state/") {
+			delete(got, name)
+		}
+	}
+	for name, content := range oldFiles() {
+		if got[name] != content {
+			t.Errorf("%s: %q", name, got[name])
+		}
+		delete(got, name)
+	}
+	for name := range got {
+		t.Errorf("left: %s", name)
+	}
+	entries, err := filepath.Glob(filepath.Join(h.dir, "cbk-*"))
+	if err != nil || len(entries) > 0 {
+		t.Errorf("left: %v, %v", entries, err)
+	}
+}
