@@ -188,15 +188,9 @@ func (c *Cache) get(key []byte) (value []byte, err error) {
 
 // Lookup finds a blob; ok is false when no loaded shard names it.
 func (c *Cache) Lookup(id pack.ID) (loc Location, ok bool, err error) {
-	v, err := c.get(blobKey(id))
-	if errors.Is(err, badger.ErrKeyNotFound) {
-		return loc, false, nil
-	}
-	if err == nil && len(v) != blobValue {
-		err = fmt.Errorf("entry of %d bytes", len(v))
-	}
-	if err != nil {
-		return loc, false, fmt.Errorf("index cache: %w", err)
+	v, err := c.entry(id)
+	if v == nil || err != nil {
+		return loc, false, err
 	}
 	loc = Location{Offset: binary.BigEndian.Uint32(v[4:]), Stored: binary.BigEndian.Uint32(v[8:]),
 		Plain: binary.BigEndian.Uint32(v[12:]), Type: pack.Type(v[16])}
@@ -209,18 +203,27 @@ func (c *Cache) Lookup(id pack.ID) (loc Location, ok bool, err error) {
 
 // Holder returns the pack that holds a blob; ok is false when no loaded shard names it.
 func (c *Cache) Holder(id pack.ID) (holder pack.ID, ok bool, err error) {
+	v, err := c.entry(id)
+	if v == nil || err != nil {
+		return holder, false, err
+	}
+	holder, ok = c.packs.name(binary.BigEndian.Uint32(v))
+	return holder, ok, nil
+}
+
+// entry returns what is stored about a blob, nil if nothing is.
+func (c *Cache) entry(id pack.ID) ([]byte, error) {
 	v, err := c.get(blobKey(id))
 	if errors.Is(err, badger.ErrKeyNotFound) {
-		return holder, false, nil
+		return nil, nil
 	}
 	if err == nil && len(v) != blobValue {
 		err = fmt.Errorf("entry of %d bytes", len(v))
 	}
 	if err != nil {
-		return holder, false, fmt.Errorf("index cache: %w", err)
+		return nil, fmt.Errorf("index cache: %w", err)
 	}
-	holder, ok = c.packs.name(binary.BigEndian.Uint32(v))
-	return holder, ok, nil
+	return v, nil
 }
 
 func blobKey(id pack.ID) []byte { return append([]byte{'b'}, id[:]...) }

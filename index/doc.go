@@ -6,7 +6,8 @@
 // millions of known blobs asks no store; next to them it keeps the facts that let a backup skip files it has seen.
 //
 // Invariants. The cache may be deleted at any moment and costs only time: Sync compares the shards it holds with those
-// listed, loads what is missing, and starts over when a shard it holds is gone. An entry enters the cache only when the
+// listed, loads what is missing, and forgets what all shards said when one it holds is gone. Facts stay: who uses one asks
+// for each blob it names. An entry enters the cache only when the
 // shard naming it is in the store, so a crash can never make a later backup rely on a blob that no shard can find.
 //
 // Ways in: Open or OpenTemporary, then Sync, then Lookup; EncodeShard and DecodeShard for the object form.

@@ -18,7 +18,7 @@ type Source interface {
 }
 
 // Sync brings the cache in step with the shards of a domain: one LIST, one GET for each shard not yet loaded. If a loaded
-// shard is no longer there, the cache starts over, because its entries may point to packs that are gone as well.
+// shard is no longer there, what shards said is forgotten and read anew, because entries may point to packs that are gone as well.
 // It returns the sequence number of the newest shard, 0 when there is none.
 func (c *Cache) Sync(ctx context.Context, src Source, domain string) (newest uint64, err error) {
 	listed, err := src.ListShards(ctx, domain)

@@ -66,11 +66,16 @@ func (r *Repo) exists(ctx context.Context, name string) (bool, error) {
 // abort ends an attempt for ever by creating the abort record at its root's own name. Writer and keeper race for this one
 // name: won is false if a root, or somebody else's abort record, was there first.
 func (r *Repo) abort(ctx context.Context, root, why string) (won bool, err error) {
-	data, err := r.seal(pack.ClassAbort, root, []byte(why))
+	return r.claimName(ctx, pack.ClassAbort, root, []byte(why))
+}
+
+// claimName creates a sealed object under a name that several may want. won is true for the one who gets it.
+func (r *Repo) claimName(ctx context.Context, class pack.Class, name string, plain []byte) (won bool, err error) {
+	data, err := r.seal(class, name, plain)
 	if err != nil {
 		return false, err
 	}
-	err = r.st.Create(ctx, root, data)
+	err = r.st.Create(ctx, name, data)
 	if errors.Is(err, store.ErrExists) {
 		return false, nil
 	}
@@ -80,12 +85,7 @@ func (r *Repo) abort(ctx context.Context, root, why string) (won bool, err error
 // Delete removes a committed backup. Its deletion record is created first and outranks the root for ever: whatever
 // brings the root back, it is no backup. Space comes back with gc. why is kept in the record.
 func (r *Repo) Delete(ctx context.Context, root string, why []byte) error {
-	record := sibling(deadPrefix, root)
-	data, err := r.seal(pack.ClassRecord, record, why)
-	if err != nil {
-		return err
-	}
-	if err := r.st.Create(ctx, record, data); err != nil && !errors.Is(err, store.ErrExists) {
+	if _, err := r.claimName(ctx, pack.ClassRecord, sibling(deadPrefix, root), why); err != nil {
 		return err
 	}
 	return r.st.Delete(ctx, root)

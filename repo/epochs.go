@@ -2,7 +2,6 @@ package repo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -127,14 +126,6 @@ func (r *Repo) createEpoch(ctx context.Context, domain string, e *epochs, ids []
 	if len(w.Out()) > maxEpoch || len(e.condemned)+len(ids) > maxCondemned {
 		return false, fmt.Errorf("domain %s has condemned %d packs, more than a tombstone holds: start a new repository for it", domain, len(e.condemned))
 	}
-	name := epochName(domain, e.newest+1)
-	data, err := r.seal(pack.ClassEpoch, name, w.Out())
-	if err != nil {
-		return false, err
-	}
-	err = r.st.Create(ctx, name, data)
-	if errors.Is(err, store.ErrExists) {
-		return true, nil
-	}
-	return false, err
+	won, err := r.claimName(ctx, pack.ClassEpoch, epochName(domain, e.newest+1), w.Out())
+	return !won && err == nil, err
 }
