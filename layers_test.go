@@ -13,11 +13,10 @@ import (
 // mayImport says which of cbk's own packages each package's code may import, transitively closed by hand so that a
 // reader sees the whole permission in one line. Tests may import more.
 var mayImport = map[string][]string{
-	"cmd/cbk":                      {"restore", "snapshot", "repo", "index", "pack", "repo/store", "repo/keys", "cassandra/node", "cassandra/ring"},
+	"cmd/cbk":                      {"restore", "snapshot", "repo", "index", "pack", "repo/store", "repo/roles", "cassandra/node", "cassandra/ring"},
 	"restore":                      {"snapshot", "repo", "pack", "cassandra/node", "cassandra/ring", "cassandra/sstable"},
 	"snapshot":                     {"repo", "pack", "pack/wire", "cassandra/node", "cassandra/ring", "cassandra/sstable"},
-	"repo":                         {"index", "pack", "pack/wire", "repo/keys", "repo/store"},
-	"repo/keys":                    {"pack", "pack/wire"},
+	"repo":                         {"index", "pack", "pack/wire", "repo/roles", "repo/store"},
 	"repo/roles":                   {"pack", "pack/wire"},
 	"repo/gcmodel":                 {},
 	"repo/store":                   {"repo/store/filedriver"},

@@ -2,55 +2,31 @@ package fuzz
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"testing"
-
-	"cbk/repo"
-	"cbk/repo/store"
 )
 
-// withConfig is a store that has another config.
-type withConfig struct {
-	store.Store
-	config []byte
-}
-
-func (w withConfig) Get(ctx context.Context, name string, limit int64) ([]byte, error) {
-	if name != "config" {
-		return w.Store.Get(ctx, name, limit)
-	}
-	if int64(len(w.config)) > limit {
-		return nil, store.ErrTooLarge
-	}
-	return w.config, nil
-}
-
-// FuzzConfig opens a repository whose config is arbitrary bytes, or arbitrary settings with a checksum that fits. Only
-// the genuine config opens.
+// FuzzConfig opens a repository whose config is arbitrary bytes, or an arbitrary identity in an intact frame. Only the
+// genuine config opens.
 func FuzzConfig(f *testing.F) {
 	st, genuine := realRepository(f)
-	settings := genuine[10 : len(genuine)-64]
-	f.Add(genuine, settings)
-	f.Add(genuine[:100], bytes.Replace(settings, []byte(`"suite":1`), []byte(`"suite":2`), 1))
+	identity := genuine[12 : len(genuine)-64]
+	f.Add(genuine, identity)
+	f.Add(genuine[:100], bytes.Replace(identity, []byte(`"suite":1`), []byte(`"suite":2`), 1))
 	f.Add(append(bytes.Clone(genuine), 0), []byte(`{}`))
 	f.Add([]byte("cbkC"), []byte(`{"repository":"zz"}`))
-	f.Add([]byte(nil), bytes.Replace(settings, []byte(`"pack_size":`), []byte(`"pack_size":9`), 1))
-	f.Fuzz(func(t *testing.T, config, settings []byte) {
-		for _, c := range [][]byte{config, summed(settings)} {
-			r, err := repo.Open(t.Context(), withConfig{st, c}, []byte(passphrase), "")
-			if (err == nil) != bytes.Equal(c, genuine) || (r == nil) != (err != nil) {
+	f.Add([]byte(nil), bytes.Replace(identity, []byte(`"owner":"`), []byte(`"owner":"00`), 1))
+	f.Fuzz(func(t *testing.T, config, identity []byte) {
+		for _, c := range [][]byte{config, framed(identity, genuine[len(genuine)-64:])} {
+			if err := opens(t, &changed{st, "config", c}); (err == nil) != bytes.Equal(c, genuine) {
 				t.Fatalf("config %q opens with %v", c, err)
 			}
 		}
 	})
 }
 
-// summed wraps settings in a config with the right length and checksum; its authentication code is zero.
-func summed(settings []byte) []byte {
-	b := binary.BigEndian.AppendUint16([]byte("cbkC"), 0)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(settings)))
-	b = append(b, settings...)
-	b = append(b, sum(b)...)
-	return append(b, make([]byte, 32)...)
+// framed wraps an identity in a config with the right length and a signature of another one.
+func framed(identity, signature []byte) []byte {
+	b := binary.BigEndian.AppendUint32([]byte("cbkC\x00\x00\x00\x00"), uint32(len(identity)))
+	return append(append(b, identity...), signature...)
 }

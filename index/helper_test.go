@@ -13,13 +13,6 @@ import (
 	"cbk/pack"
 )
 
-var repository = [16]byte{'r', 'e', 'p', 'o'}
-
-func testKey(name string) *pack.Key {
-	s := sha256.Sum256([]byte(name))
-	return &pack.Key{ID: [8]byte(s[:8]), Secret: s}
-}
-
 func blobID(n int) pack.ID { return sha256.Sum256(fmt.Append(nil, "blob", n)) }
 
 // onePack describes the n-th pack: blobs of them, all unlike those of other packs, by two sessions.

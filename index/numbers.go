@@ -123,3 +123,22 @@ func (c *Cache) session(n uint32) (pack.Session, error) {
 	}
 	return pack.Session{ID: pack.SessionID(v[:16]), Sealed: v[16:]}, nil
 }
+
+// Sessions returns the write sessions that loaded shards name.
+func (c *Cache) Sessions() ([]pack.Session, error) {
+	var out []pack.Session
+	for n := range c.sessions.count() {
+		s, err := c.session(n)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func (n *numbers[N]) count() uint32 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.next
+}

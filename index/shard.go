@@ -11,7 +11,7 @@ import (
 	"cbk/pack/wire"
 )
 
-// The plaintext of a shard, in the grammar of package wire, sealed under the index key (class ClassShard):
+// The content of a shard, in the grammar of package wire; package repo signs and seals it:
 //
 //	count, packs   32-byte pack name; pack size; then sessions and entries as in a pack's tail
 const (
@@ -47,12 +47,8 @@ func ParseShardName(base string) (seq uint64, hash string, ok bool) {
 	return seq, hash, err == nil
 }
 
-func shardScope(repository [16]byte, domain string) pack.Scope {
-	return pack.Scope{Repository: repository, Domain: domain, Name: "shard"}
-}
-
-// EncodeShard seals what is to be known about packs.
-func EncodeShard(key *pack.Key, repository [16]byte, domain string, packs []pack.Info) []byte {
+// EncodeShard returns the content of a shard.
+func EncodeShard(packs []pack.Info) []byte {
 	var e wire.Encoder
 	e.Count(len(packs))
 	for _, p := range packs {
@@ -60,17 +56,13 @@ func EncodeShard(key *pack.Key, repository [16]byte, domain string, packs []pack
 		e.Uvarint(uint64(p.Size))
 		pack.AppendInfo(&e, p.Sessions, p.Entries)
 	}
-	return pack.Seal(nil, key, pack.ClassShard, shardScope(repository, domain), e.Out())
+	return e.Out()
 }
 
-// DecodeShard opens a shard of a domain. Errors match pack.ErrAuthentication, pack.ErrNewer or wire.ErrMalformed.
-func DecodeShard(key *pack.Key, repository [16]byte, domain string, data []byte) ([]pack.Info, error) {
-	plain, err := pack.Open(nil, key, pack.ClassShard, shardScope(repository, domain), data)
-	if err != nil {
-		return nil, err
-	}
-	d := wire.NewDecoder(plain)
-	var packs []pack.Info
+// DecodeShard reads what EncodeShard returned. Errors match wire.ErrMalformed.
+func DecodeShard(content []byte) ([]pack.Info, error) {
+	d := wire.NewDecoder(content)
+	packs := make([]pack.Info, 0, 16)
 	for range d.Count(maxShardPacks, minPackSize) {
 		var p pack.Info
 		d.Array(p.Name[:])

@@ -43,12 +43,12 @@ const (
 	ClassBlob Class = 1 + iota
 	ClassTail
 	ClassShard
-	ClassRoot
-	ClassSlot
-	ClassSessionKey
-	ClassAbort  // stands where a root would: the attempt is dead
-	ClassRecord // deletion records
-	ClassEpoch  // tombstones
+	ClassRoot     // the head of a root
+	ClassSlot     // package roles
+	ClassRootBody // the rest of a root
+	ClassAbort    // stands where a root would: the attempt is dead
+	ClassRecord   // deletion records
+	ClassEpoch    // tombstones
 )
 
 // Key is one symmetric key with the id that stands in the headers of what it seals.

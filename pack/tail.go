@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 
@@ -163,4 +164,20 @@ func OpenPack(data []byte, index *Key, s Scope) (*Info, error) {
 		return nil, fmt.Errorf("pack tail: %w", err)
 	}
 	return info, nil
+}
+
+// Name returns the name of a pack: the SHA-256 of its bytes.
+func Name(data []byte) ID { return sha256.Sum256(data) }
+
+// TailKey returns the id of the key that a whole pack's tail is sealed under: which domain, and which generation of its
+// keys, wrote it. Errors match wire.ErrMalformed, ErrAuthentication or ErrNewer.
+func TailKey(data []byte) (id [8]byte, err error) {
+	if len(data) < footerSize {
+		return id, fmt.Errorf("pack of %d bytes: %w", len(data), wire.ErrMalformed)
+	}
+	off, n, err := TailRange([footerSize]byte(data[len(data)-footerSize:]), int64(len(data)))
+	if err != nil {
+		return id, err
+	}
+	return KeyID(data[off:off+n], ClassTail)
 }

@@ -6,23 +6,20 @@ import (
 	"fmt"
 
 	"cbk/pack"
+	"cbk/repo/roles"
 	"cbk/repo/store"
 )
 
 // maxAttempts bounds how often one backup name can be tried, aborted and deleted.
 const maxAttempts = 1000
 
-// attempt finds the number under which a backup name can be tried: the first whose predecessors are all dead. The error
-// matches ErrSnapshotExists while the name is taken. What stands at a root's name is: nothing (never tried, or a dead
-// session that is met when its pending root is), an abort record, or a root, which counts unless its deletion record
-// stands.
-func (r *Repo) attempt(ctx context.Context, domain, backup string) (uint32, error) {
-	d, err := r.domain(domain)
-	if err != nil {
-		return 0, err
-	}
-	for n := range uint32(maxAttempts) {
-		name := RootName(domain, d.SnapshotID(backup, n))
+// attempt finds the number, from a given one on, under which a backup name can be tried: the first whose predecessors are
+// all dead. The error matches ErrSnapshotExists while the name is taken. What stands at a root's name is: nothing (never
+// tried, or a dead session that is met when its pending root is), an abort record, or a root, which counts unless its
+// deletion record stands.
+func (r *Repo) attempt(ctx context.Context, d *roles.Domain, backup string, from uint32) (uint32, error) {
+	for n := from; n < maxAttempts; n++ {
+		name := RootName(d.Label, d.SnapshotID(backup, n))
 		deleted, err := r.exists(ctx, sibling(deadPrefix, name))
 		if err != nil {
 			return 0, err
@@ -49,10 +46,21 @@ func (r *Repo) RootName(domain, backup string) (string, error) {
 	return RootName(domain, d.SnapshotID(backup, 0)), nil
 }
 
-// CheckFree reports whether a backup name can be used in a domain; the error matches ErrSnapshotExists if not.
-func (r *Repo) CheckFree(ctx context.Context, domain, backup string) error {
-	_, err := r.attempt(ctx, domain, backup)
-	return err
+// Free is the knowledge that a backup name can be used in a domain, and in which attempt.
+type Free struct {
+	backup  string
+	attempt uint32
+}
+
+// CheckFree finds out whether a backup name can be used in a domain, before any work is done for it; the error matches
+// ErrSnapshotExists if not. What it returns spares Commit the same questions.
+func (r *Repo) CheckFree(ctx context.Context, domain, backup string) (Free, error) {
+	d, err := r.domain(domain)
+	if err != nil {
+		return Free{}, err
+	}
+	n, err := r.attempt(ctx, d, backup, 0)
+	return Free{backup, n}, err
 }
 
 func (r *Repo) exists(ctx context.Context, name string) (bool, error) {
@@ -69,9 +77,9 @@ func (r *Repo) abort(ctx context.Context, root, why string) (won bool, err error
 	return r.claimName(ctx, pack.ClassAbort, root, []byte(why))
 }
 
-// claimName creates a sealed object under a name that several may want. won is true for the one who gets it.
-func (r *Repo) claimName(ctx context.Context, class pack.Class, name string, plain []byte) (won bool, err error) {
-	data, err := r.seal(class, name, plain)
+// claimName creates a signed object under a name that several may want. won is true for the one who gets it.
+func (r *Repo) claimName(ctx context.Context, class pack.Class, name string, body []byte) (won bool, err error) {
+	data, err := r.seal(class, name, body)
 	if err != nil {
 		return false, err
 	}
@@ -80,13 +88,4 @@ func (r *Repo) claimName(ctx context.Context, class pack.Class, name string, pla
 		return false, nil
 	}
 	return err == nil, err
-}
-
-// Delete removes a committed backup. Its deletion record is created first and outranks the root for ever: whatever
-// brings the root back, it is no backup. Space comes back with gc. why is kept in the record.
-func (r *Repo) Delete(ctx context.Context, root string, why []byte) error {
-	if _, err := r.claimName(ctx, pack.ClassRecord, sibling(deadPrefix, root), why); err != nil {
-		return err
-	}
-	return r.st.Delete(ctx, root)
 }

@@ -3,20 +3,20 @@ package repo_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"strings"
 	"testing"
 
 	"cbk/pack"
 	"cbk/repo"
-	"cbk/repo/keys"
+	"cbk/repo/roles"
 	"cbk/repo/store"
 )
 
 func tryOpen(ctx context.Context, st store.Store, passphrase string) error {
-	_, err := repo.Open(ctx, st, []byte(passphrase), "")
+	_, err := repo.Open(ctx, st, roles.WithPassphrase([]byte(passphrase)), "")
 	return err
 }
 
@@ -25,7 +25,8 @@ func TestInitMakesARepositoryThatOpens(t *testing.T) {
 	if len(r.ID()) != 32 {
 		t.Errorf("id %q", r.ID())
 	}
-	if got := len(objects(t, st, "")); got != 2 {
+	// Config, genesis, seal key and owner in the trust log, the owner's slot and grant.
+	if got := len(objects(t, st, "")); got != 6 {
 		t.Errorf("%d objects in a fresh repository", got)
 	}
 	if again := openRepo(t, st, ""); again.ID() != r.ID() {
@@ -39,7 +40,7 @@ func TestInitMakesARepositoryThatOpens(t *testing.T) {
 func TestInitTwiceIsRefused(t *testing.T) {
 	_, st := newRepo(t)
 	before := objects(t, st, "")
-	err := repo.Init(t.Context(), st, []byte("another"), cheap, smallConfig())
+	err := repo.Init(t.Context(), st, smallSettings(), roles.Passphrase([]byte("another"), cheap))
 	if !errors.Is(err, repo.ErrRepositoryExists) {
 		t.Errorf("error %v", err)
 	}
@@ -55,13 +56,13 @@ func TestOfTwoInitsAtOnceOneWins(t *testing.T) {
 	st := memory(t)
 	results := make(chan error, 4)
 	for _, pass := range []string{"a", "b", "c", "d"} {
-		go func() { results <- repo.Init(t.Context(), st, []byte(pass), cheap, smallConfig()) }()
+		go func() { results <- repo.Init(t.Context(), st, smallSettings(), roles.Passphrase([]byte(pass), cheap)) }()
 	}
 	won := 0
 	for range cap(results) {
 		if err := <-results; err == nil {
 			won++
-		} else if !errors.Is(err, repo.ErrRepositoryExists) {
+		} else if !errors.Is(err, repo.ErrRepositoryExists) && !errors.Is(err, repo.ErrUnfinishedInit) {
 			t.Errorf("error %v", err)
 		}
 	}
@@ -95,56 +96,68 @@ func TestAWrongPassphraseIsToldFromDamage(t *testing.T) {
 }
 
 func TestSettingsOutOfRangeMakeNoRepository(t *testing.T) {
-	for name, change := range map[string]func(*repo.Config){
-		"packs too small":       func(c *repo.Config) { c.PackSize = 1<<20 - 1 },
-		"packs too large":       func(c *repo.Config) { c.PackSize = pack.MaxPack/2 + 1 },
-		"another suite":         func(c *repo.Config) { c.Suite = 2 },
-		"data chunks too large": func(c *repo.Config) { c.DataChunks.Max = pack.MaxBlob + 1 },
-		"other chunks of zero":  func(c *repo.Config) { c.MetaChunks = pack.Sizes{} },
+	for name, change := range map[string]func(*repo.Settings){
+		"packs too small":       func(c *repo.Settings) { c.PackSize = 1<<20 - 1 },
+		"packs too large":       func(c *repo.Settings) { c.PackSize = pack.MaxPack/2 + 1 },
+		"data chunks too large": func(c *repo.Settings) { c.DataChunks.Max = pack.MaxBlob + 1 },
+		"other chunks of zero":  func(c *repo.Settings) { c.MetaChunks = pack.Sizes{} },
 	} {
-		st, cfg := memory(t), smallConfig()
+		st, cfg := memory(t), smallSettings()
 		change(&cfg)
-		if err := repo.Init(t.Context(), st, []byte(passphrase), cheap, cfg); err == nil {
+		if err := repo.Init(t.Context(), st, cfg, roles.Passphrase([]byte(passphrase), cheap)); err == nil {
 			t.Errorf("%s: made", name)
 		}
 		if left := objects(t, st, ""); len(left) > 0 {
 			t.Errorf("%s: left %v", name, left)
 		}
 	}
-	if err := repo.Init(t.Context(), memory(t), nil, cheap, smallConfig()); err == nil {
-		t.Error("made without a passphrase")
+	if err := repo.Init(t.Context(), memory(t), smallSettings()); err == nil {
+		t.Error("made without a slot")
 	}
 }
 
-// resum gives a changed config the checksum that fits, as anybody can.
-func resum(b []byte) []byte {
-	b = bytes.Clone(b)
-	sum := sha256.Sum256(b[:len(b)-64])
-	copy(b[len(b)-64:], sum[:])
-	return b
+// forged returns a config like the one in st, changed, and signed by another owner.
+func forged(t *testing.T, config []byte, change func(text string) string) []byte {
+	t.Helper()
+	owner, _, err := roles.Create([16]byte(hexID(t, config)), []byte("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(config[12 : len(config)-64])
+	at := strings.Index(text, `"owner":"`) + len(`"owner":"`)
+	text = change(text[:at] + hex.EncodeToString(owner.Trust().Owner()) + text[at+64:])
+	b := append(bytes.Clone(config[:8]), binary.BigEndian.AppendUint32(nil, uint32(len(text)))...)
+	b = append(b, text...)
+	sig := owner.SignConfig(b)
+	return append(b, sig[:]...)
 }
 
-func edit(config []byte, from, to string) []byte {
-	if len(from) != len(to) || !bytes.Contains(config, []byte(from)) {
-		panic("the edit must fit the config: " + from)
+func hexID(t *testing.T, config []byte) []byte {
+	t.Helper()
+	at := bytes.Index(config, []byte(`"repository":"`)) + len(`"repository":"`)
+	id, err := hex.DecodeString(string(config[at : at+32]))
+	if err != nil {
+		t.Fatal(err)
 	}
-	return resum(bytes.Replace(config, []byte(from), []byte(to), 1))
+	return id
+}
+
+func same(text string) string { return text }
+
+func swap(from, to string) func(string) string {
+	return func(text string) string { return strings.Replace(text, from, to, 1) }
 }
 
 func TestAChangedConfigIsNotBelieved(t *testing.T) {
 	_, st := newRepo(t)
 	name, config := only(t, st, "config")
 	newer := bytes.Clone(config)
-	binary.BigEndian.PutUint16(newer[4:], 1)
+	binary.BigEndian.PutUint16(newer[6:], 1)
+	newerSigned := forged(t, newer, same)
 	damaged := func(t *testing.T, err error) { mustDamage(t, err, "config") }
 	isNewer := func(t *testing.T, err error) {
 		if !errors.Is(err, pack.ErrNewer) || errors.As(err, new(*repo.DamageError)) {
 			t.Fatalf("error %v", err)
-		}
-	}
-	refused := func(t *testing.T, err error) {
-		if err == nil {
-			t.Fatal("it opens")
 		}
 	}
 	for _, c := range []struct {
@@ -152,16 +165,16 @@ func TestAChangedConfigIsNotBelieved(t *testing.T) {
 		config []byte
 		want   func(*testing.T, error)
 	}{
-		{"a newer version", resum(newer), isNewer},
+		{"a newer version", newerSigned, isNewer},
 		{"a newer version that is a flipped bit", newer, damaged},
-		{"a suite of the future", edit(config, `"suite":1`, `"suite":2`), isNewer},
-		{"another pack size", edit(config, `"pack_size":1048576`, `"pack_size":1048577`), damaged},
-		{"a pack size out of range", edit(config, `"pack_size":1048576`, `"pack_size":9048576000`[:19]), refused},
-		{"another repository id", edit(config, string(config[26:36]), "0000000000"), refused},
-		{"an id that is no hex", edit(config, string(config[26:36]), "zzzzzzzzzz"), refused},
-		{"settings that are no JSON", edit(config, `{`, `[`), damaged},
-		{"another magic", resum(append([]byte("cbkD"), config[4:]...)), damaged},
-		{"a length that lies", resum(append(append(bytes.Clone(config[:9]), config[9]+1), config[10:]...)), damaged},
+		{"a suite of the future", forged(t, config, swap(`"suite":1`, `"suite":2`)), isNewer},
+		{"a feature of the future", forged(t, config, swap(`"requires":[]`, `"requires":["x"]`)), isNewer},
+		{"a repository id that is no hex", forged(t, config, swap(`"repository":"`, `"repository":"z`)), damaged},
+		{"an owner that is no key", forged(t, config, swap(`"owner":"`, `"owner":"00`)), damaged},
+		{"an identity that is no JSON", forged(t, config, swap("{", "[")), damaged},
+		{"another magic", append([]byte("cbkD"), config[4:]...), damaged},
+		{"a length that lies", append(append(bytes.Clone(config[:11]), config[11]+1), config[12:]...), damaged},
+		{"another owner", forged(t, config, same), func(t *testing.T, err error) { mustDamage(t, err, "trust/1") }},
 		{"nothing", []byte{}, damaged},
 		{"more than a config can be", make([]byte, 64<<10+1), damaged},
 		{"itself", config, func(t *testing.T, err error) {
@@ -175,61 +188,105 @@ func TestAChangedConfigIsNotBelieved(t *testing.T) {
 			c.want(t, tryOpen(t.Context(), st, passphrase))
 		})
 	}
+	for i := range config {
+		replace(t, st, name, flip(config, i))
+		if err := tryOpen(t.Context(), st, passphrase); err == nil {
+			t.Errorf("a flip at %d goes unnoticed", i)
+		} else {
+			mustDamage(t, err, "config")
+		}
+	}
 }
 
-// foreign adds a well-formed slot that the passphrase does not open, before or after the repository's own.
-func foreign(t *testing.T, st store.Store, before bool) string {
+// slotOf returns the one slot of a fresh repository.
+func slotOf(t *testing.T, st store.Store) (name string, data []byte) {
 	t.Helper()
-	own, _ := only(t, st, "keys/")
-	for {
-		slot, err := keys.New([16]byte{1}).Slot([]byte("somebody else's"), cheap)
+	for _, name := range objects(t, st, "keys/") {
+		data, err := st.Get(t.Context(), name, roles.MaxGrant)
 		if err != nil {
 			t.Fatal(err)
 		}
-		name := "keys/" + pack.ID(sha256.Sum256(slot)).String()
-		if name < own == before {
-			if err := st.Create(t.Context(), name, slot); err != nil {
-				t.Fatal(err)
-			}
-			return name
+		if bytes.HasPrefix(data, []byte("cbkS")) {
+			return name, data
 		}
 	}
+	t.Fatal("no slot")
+	return "", nil
 }
 
 func TestAForeignSlotHidesNeitherTheOwnNorItsDamage(t *testing.T) {
-	for order, before := range map[string]bool{"before": true, "after": false} {
-		t.Run("a foreign slot "+order+" the own", func(t *testing.T) {
-			_, st := newRepo(t)
-			own, data := only(t, st, "keys/")
-			foreign(t, st, before)
-			if err := tryOpen(t.Context(), st, passphrase); err != nil {
-				t.Errorf("it does not open: %v", err)
-			}
-			if err := tryOpen(t.Context(), st, "wrong"); !repo.KeyMismatch(err) {
-				t.Errorf("a wrong passphrase: %v", err)
-			}
-			replace(t, st, own, flip(data, 20))
-			mustDamage(t, tryOpen(t.Context(), st, passphrase), own)
-			replace(t, st, own, make([]byte, keys.MaxSlot+1))
-			mustDamage(t, tryOpen(t.Context(), st, passphrase), own)
-			offline := &altered{Store: st, name: own, err: errors.New("offline")}
-			if err := tryOpen(t.Context(), offline, passphrase); err == nil || !strings.Contains(err.Error(), "offline") {
-				t.Errorf("a slot that could not be read: %v", err)
-			}
-		})
+	_, st := newRepo(t)
+	_, other := newRepo(t)
+	for _, name := range objects(t, other, "keys/") {
+		data, err := other.Get(t.Context(), name, roles.MaxGrant)
+		if err == nil {
+			err = st.Create(t.Context(), name, data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	strange, _ := slotOf(t, other)
+	own, data := "", []byte(nil)
+	for _, name := range objects(t, st, "keys/") {
+		if b, _ := st.Get(t.Context(), name, roles.MaxGrant); bytes.HasPrefix(b, []byte("cbkS")) && name != strange {
+			own, data = name, b
+		}
+	}
+	if err := tryOpen(t.Context(), st, passphrase); err != nil {
+		t.Errorf("it does not open: %v", err)
+	}
+	if err := tryOpen(t.Context(), st, "wrong"); !repo.KeyMismatch(err) {
+		t.Errorf("a wrong passphrase: %v", err)
+	}
+	replace(t, st, own, flip(data, 60))
+	if err := tryOpen(t.Context(), st, passphrase); err == nil || !strings.Contains(err.Error(), own) {
+		t.Errorf("a damaged slot: %v", err)
+	}
+	replace(t, st, own, make([]byte, roles.MaxSlot+1))
+	if err := tryOpen(t.Context(), st, passphrase); err == nil {
+		t.Error("a slot of zeros opens")
+	}
+	offline := &altered{Store: st, name: own, err: errors.New("offline")}
+	if err := tryOpen(t.Context(), offline, passphrase); err == nil || !strings.Contains(err.Error(), "offline") {
+		t.Errorf("a slot that could not be read: %v", err)
 	}
 }
 
-func TestARepositoryWithoutSlotsSaysSo(t *testing.T) {
+func TestARepositoryWithoutSlotsDoesNotOpen(t *testing.T) {
 	_, st := newRepo(t)
-	own, data := only(t, st, "keys/")
+	own, data := slotOf(t, st)
 	replace(t, st, own, nil)
 	if err := st.Create(t.Context(), "keys/tmp", data); err != nil {
 		t.Fatal(err)
 	}
-	err := tryOpen(t.Context(), st, passphrase)
-	mustDamage(t, err, "keys/")
-	if !strings.Contains(err.Error(), "no key slot is left") {
+	if err := tryOpen(t.Context(), st, passphrase); !repo.KeyMismatch(err) {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestAnUnfinishedInitIsToldAndCanBeDiscarded(t *testing.T) {
+	st := memory(t)
+	f := &flaky{Store: st, fault: vanishes, at: 4}
+	if err := repo.Init(t.Context(), f, smallSettings(), roles.Passphrase([]byte("first"), cheap)); err == nil {
+		t.Fatal("it succeeds")
+	}
+	again := func() error {
+		return repo.Init(t.Context(), st, smallSettings(), roles.Passphrase([]byte("second"), cheap))
+	}
+	if err := again(); !errors.Is(err, repo.ErrUnfinishedInit) {
+		t.Fatalf("error %v", err)
+	}
+	if err := repo.DiscardUnfinishedInit(t.Context(), st); err != nil {
+		t.Fatal(err)
+	}
+	if left := objects(t, st, ""); len(left) > 0 {
+		t.Errorf("left %v", left)
+	}
+	if err := errors.Join(again(), tryOpen(t.Context(), st, "second")); err != nil {
+		t.Fatal(err)
+	}
+	if err := repo.DiscardUnfinishedInit(t.Context(), st); !errors.Is(err, repo.ErrRepositoryExists) {
+		t.Errorf("a repository is discarded: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"cbk/repo"
+	"cbk/repo/roles"
 	"cbk/repo/store"
 )
 
@@ -149,9 +150,9 @@ func TestInitSurvivesAFaultAtAnyOperation(t *testing.T) {
 		for n := 0; ; n++ {
 			st := memory(t)
 			f := &flaky{Store: st, fault: kind, at: n}
-			err := repo.Init(t.Context(), f, []byte("first"), cheap, smallConfig())
+			err := repo.Init(t.Context(), f, smallSettings(), roles.Passphrase([]byte("first"), cheap))
 			if f.hit == "" {
-				if err != nil || n != 3 {
+				if err != nil || n != 7 {
 					t.Fatalf("%d operations: %v", n, err)
 				}
 				break
@@ -168,7 +169,10 @@ func TestInitSurvivesAFaultAtAnyOperation(t *testing.T) {
 			if err := tryOpen(t.Context(), st, "first"); !errors.Is(err, repo.ErrNoRepository) {
 				t.Fatalf("fault %d at %s: it opens with %v", kind, f.hit, err)
 			}
-			if err := repo.Init(t.Context(), st, []byte("second"), cheap, smallConfig()); err != nil {
+			if err := repo.DiscardUnfinishedInit(t.Context(), st); err != nil {
+				t.Fatal(err)
+			}
+			if err := repo.Init(t.Context(), st, smallSettings(), roles.Passphrase([]byte("second"), cheap)); err != nil {
 				t.Fatal(err)
 			}
 			if err := tryOpen(t.Context(), st, "second"); err != nil {

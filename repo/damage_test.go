@@ -85,15 +85,22 @@ func TestNoDamagedByteIsSilent(t *testing.T) {
 	if f := inspect(t, r); len(f.damage) > 0 {
 		t.Fatalf("a sound repository: %v", f.damage)
 	}
-	for _, prefix := range []string{"config", "keys/", "packs/", "index/", "snapshots/"} {
-		t.Run(prefix, func(t *testing.T) {
-			name, data := only(t, st, prefix)
-			opens := prefix == "config" || prefix == "keys/"
+	for _, name := range objects(t, st, "") {
+		t.Run(name, func(t *testing.T) {
+			data, err := st.Get(t.Context(), name, pack.MaxPack)
+			if err != nil {
+				t.Fatal(err)
+			}
 			for what, change := range changes(data) {
 				alt.name, alt.data = name, change
-				if opens {
-					mustDamage(t, tryOpen(t.Context(), alt, passphrase), name)
-					continue
+				kind := repo.Classify(name)
+				if kind == repo.KindConfig || kind == repo.KindTrust || kind == repo.KindKey {
+					if err := tryOpen(t.Context(), alt, passphrase); err == nil || !strings.Contains(err.Error(), name) {
+						t.Fatalf("%s: %v", what, err)
+					}
+				}
+				if kind == repo.KindConfig {
+					continue // read when the repository is opened, and then only
 				}
 				if got := inspect(t, r).objects(); len(got) != 1 || got[0] != name {
 					t.Fatalf("%s: found %v, want %s", what, got, name)
@@ -204,8 +211,8 @@ func TestMovedObjectsAreDamage(t *testing.T) {
 func TestACheckFailsWhereTheStoreFails(t *testing.T) {
 	_, st := newRepo(t)
 	backup(t, openRepo(t, st, t.TempDir()), "node-1", "daily", []byte("file"))
-	for _, prefix := range []string{"keys/", "index/", "packs/"} {
-		name, _ := only(t, st, prefix)
+	for _, prefix := range []string{"keys/", "trust/", "index/", "packs/", "pending/", "snapshots/"} {
+		name := objects(t, st, prefix)[0]
 		alt := &altered{Store: st}
 		r := openRepo(t, alt, "")
 		inv, err := r.Inventory(t.Context())
@@ -215,7 +222,7 @@ func TestACheckFailsWhereTheStoreFails(t *testing.T) {
 		alt.name, alt.err = name, errors.New("offline")
 		f := &findings{damage: map[string]string{}, blobs: map[pack.ID]string{}}
 		c := r.NewChecker(inv, f)
-		err = errors.Join(c.Slots(t.Context()), c.Packs(t.Context(), true))
+		err = errors.Join(c.Structure(t.Context()), c.Packs(t.Context(), true))
 		if !errors.Is(err, alt.err) || len(f.damage)+len(f.blobs) > 0 {
 			t.Errorf("%s offline: %v, damage %v", name, err, f.damage)
 		}

@@ -10,13 +10,15 @@ import (
 
 	"cbk/pack"
 	"cbk/pack/wire"
+	"cbk/repo/roles"
 	"cbk/repo/store"
 )
 
 // A tombstone, gc/<domain>/<epoch>, condemns packs. It is cumulative: the newest names every pack ever condemned in its
 // domain, so that nobody has to know the older ones, which may go at any time, and so that a pack that comes back (an
 // upload repeated after its answer was lost) stays condemned. Epochs count from 1. A condemned pack is never used again:
-// 32 bytes for each 64 MiB ever deleted, 0.5 MiB a TiB. Plaintext (class ClassEpoch), in the grammar of package wire:
+// 32 bytes for each 64 MiB ever deleted, 0.5 MiB a TiB. Body (class ClassEpoch), in the grammar of package wire, signed by a
+// keeper or an owner:
 //
 //	count, groups      in the order of condemnation; the last one is this epoch's own
 //	  gone             1 byte: 1 if a keeper has seen that all of the packs are deleted
@@ -87,11 +89,15 @@ func (r *Repo) listEpochs(ctx context.Context, domain string) (e *epochs, newest
 }
 
 func (r *Repo) readEpoch(ctx context.Context, info store.Info) ([]group, error) {
-	plain, err := r.open(ctx, pack.ClassEpoch, info.Name, info.Name, maxEpoch+pack.Overhead)
+	data, err := r.st.Get(ctx, info.Name, maxEpoch+maxFrame)
 	if err != nil {
-		return nil, err
+		return nil, asDamage(info.Name, err)
 	}
-	d := wire.NewDecoder(plain)
+	s, err := r.openSigned(ctx, pack.ClassEpoch, domainOf(info.Name), info.Name, data, roles.RoleKeeper, roles.RoleOwner)
+	if err != nil {
+		return nil, asDamage(info.Name, err)
+	}
+	d := wire.NewDecoder(s.body)
 	groups := make([]group, d.Count(maxGroups, 3))
 	for i := range groups {
 		groups[i].gone = d.Byte() == 1

@@ -6,7 +6,7 @@ import (
 
 	"cbk/pack"
 	"cbk/pack/wire"
-	"cbk/repo/keys"
+	"cbk/repo/roles"
 	"cbk/repo/store"
 )
 
@@ -62,5 +62,12 @@ func asDamage(object string, err error) error {
 	return err
 }
 
-// KeyMismatch reports whether err means that the key given does not open the repository.
-func KeyMismatch(err error) bool { return errors.Is(err, keys.ErrPassphrase) }
+// KeyMismatch reports whether err means that the key given does not open the repository, or no longer does.
+func KeyMismatch(err error) bool {
+	for _, known := range []error{roles.ErrNoFit, roles.ErrRevoked, roles.ErrNoGrant, roles.ErrStale, roles.ErrWrongRepository, roles.ErrTypo} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cbk/pack"
+	"cbk/repo/roles"
 	"cbk/repo/store"
 )
 
@@ -39,11 +40,13 @@ const maxRetries = 100
 // GC collects one domain: the steps K0 to K3 of the protocol in docs/gc.md. It may run beside writers and other keepers.
 // It refuses a domain in which anything that says what is alive cannot be read; the error is then a *DamageError.
 func (r *Repo) GC(ctx context.Context, domain string, o GCOptions) (*GCResult, error) {
-	k := &keeper{repo: r, domain: domain, opt: o, res: &GCResult{}}
-	var err error
-	if k.dom, err = r.domain(domain); err != nil {
+	if err := r.must("collect garbage", roles.RoleKeeper, roles.RoleOwner); err != nil {
 		return nil, err
 	}
+	if err := r.refreshOnce(ctx); err != nil {
+		return nil, err
+	}
+	k := &keeper{repo: r, domain: domain, opt: o, res: &GCResult{}}
 	if err := k.condemn(ctx); err != nil {
 		return nil, fmt.Errorf("gc of %s: %w", domain, err)
 	}
@@ -51,7 +54,7 @@ func (r *Repo) GC(ctx context.Context, domain string, o GCOptions) (*GCResult, e
 	if err := k.rescue(ctx); err != nil {
 		return nil, fmt.Errorf("gc of %s: %w", domain, err)
 	}
-	if err := k.sweep(ctx); err != nil {
+	if err := errors.Join(k.sweep(ctx), k.removeParts(ctx)); err != nil {
 		return nil, fmt.Errorf("gc of %s: %w", domain, err)
 	}
 	return k.res, nil
@@ -150,31 +153,57 @@ func (k *keeper) tidy(ctx context.Context) error {
 }
 
 func (k *keeper) settle(ctx context.Context, p store.Info) error {
-	root := sibling(rootPrefix, p.Name)
-	decided, err := k.repo.exists(ctx, root)
-	if err == nil && !decided {
-		decided, err = k.repo.exists(ctx, sibling(deadPrefix, p.Name))
+	pending, err := k.repo.readPending(ctx, p.Name)
+	if err != nil {
+		return ignoreMissing(err)
 	}
+	// The fate of a part is that of its main root, whose domain any keeper may write.
+	main := sibling(rootPrefix, p.Name)
+	if pending.Main != nil {
+		main = pending.Main.Name()
+	}
+	f, err := k.repo.fateOf(ctx, main)
 	if err != nil {
 		return err
 	}
-	if !decided {
+	if f == undecided {
 		if !k.past(p.ModTime, k.opt.MinAge) {
 			return nil
 		}
-		// Age decided when to try; who creates the object at the root's name decides the outcome.
-		won, err := k.repo.abort(ctx, root, "silent for too long")
-		if err != nil {
+		if f, err = k.end(ctx, main); err != nil {
 			return err
 		}
-		if won {
-			k.res.Aborted++
-		} else {
-			k.res.AbortsLost++
+	}
+	if f == dead && pending.Main != nil {
+		if err := k.repo.st.Delete(ctx, sibling(rootPrefix, p.Name)); err != nil {
+			return err
 		}
 	}
 	k.res.Tidied++
 	return k.repo.st.Delete(ctx, p.Name)
+}
+
+// removeParts removes committed parts of roots that are dead; as backups they ended with their main roots.
+func (k *keeper) removeParts(ctx context.Context) error {
+	for _, name := range k.parts {
+		k.res.Tidied++
+		if err := k.repo.st.Delete(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end closes a session that was silent for too long. Age decided when to try; who creates the object at the root's name
+// decides the outcome.
+func (k *keeper) end(ctx context.Context, main string) (fate, error) {
+	won, err := k.repo.abort(ctx, main, "silent for too long")
+	if err != nil || !won {
+		k.res.AbortsLost++
+		return committed, err
+	}
+	k.res.Aborted++
+	return dead, nil
 }
 
 // rescue is K2: with roots and shards read again, after the tombstone stands, every live blob whose holders are all
@@ -189,34 +218,45 @@ func (k *keeper) rescue(ctx context.Context) error {
 	if len(need) == 0 {
 		return nil
 	}
-	c := &copier{keeper: k, builder: pack.NewBuilder(make([]byte, 0, k.repo.cfg.PackSize))}
+	copiers := make(map[uint32]*copier) // by generation: blobs stay under the keys they are sealed under
 	for _, source := range need {
 		if source.info, err = k.info(ctx, source.from, source.info.Name); err != nil {
 			return err
+		}
+		c := copiers[source.dom.Generation]
+		if c == nil {
+			c = &copier{keeper: k, dom: source.dom, builder: pack.NewBuilder(make([]byte, 0, k.repo.settings.PackSize))}
+			copiers[source.dom.Generation] = c
 		}
 		if err := c.from(ctx, source); err != nil {
 			return err
 		}
 	}
-	return c.finish(ctx)
+	for _, c := range copiers {
+		if err := c.finish(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // info returns what a shard says of a pack.
 func (k *keeper) info(ctx context.Context, shard string, id pack.ID) (pack.Info, error) {
-	packs, err := k.repo.readShard(ctx, shard)
+	read, err := k.repo.readShard(ctx, shard)
 	if err != nil {
 		return pack.Info{}, err
 	}
-	i := slices.IndexFunc(packs, func(p pack.Info) bool { return p.Name == id })
+	i := slices.IndexFunc(read.packs, func(p pack.Info) bool { return p.Name == id })
 	if i < 0 {
 		return pack.Info{}, &DamageError{Object: shard, What: "it no longer names pack " + id.String()}
 	}
-	return packs[i], nil
+	return read.packs[i], nil
 }
 
-// copier moves sealed blobs, unread, from condemned packs into a pack of its own.
+// copier moves sealed blobs of one generation, unread, from condemned packs into a pack of its own.
 type copier struct {
 	*keeper
+	dom     *roles.Domain
 	builder *pack.Builder
 	written []pack.Info
 }
@@ -268,5 +308,5 @@ func (c *copier) finish(ctx context.Context) error {
 	if err := c.put(ctx); err != nil {
 		return err
 	}
-	return c.writeShards(ctx, c.written)
+	return c.writeShards(ctx, c.dom, c.written)
 }

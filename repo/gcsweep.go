@@ -8,6 +8,7 @@ import (
 
 	"cbk/index"
 	"cbk/pack"
+	"cbk/repo/roles"
 )
 
 // sweep is K3: for tombstones old enough, shards that name condemned packs are replaced by shards that do not, and packs
@@ -76,24 +77,32 @@ func (k *keeper) past(since time.Time, age time.Duration) bool {
 func (k *keeper) rewrite(ctx context.Context) error {
 	w := k.world
 	var old []string
-	var keep []pack.Info
+	keep := make(map[uint32][]pack.Info) // by generation
+	doms := make(map[uint32]*roles.Domain)
 	for _, s := range w.shards {
 		if !slices.ContainsFunc(s.packs, func(n int) bool { return w.view.condemned[w.packs[n].name] }) {
 			continue
 		}
 		old = append(old, s.name)
-		packs, err := k.repo.readShard(ctx, s.name)
+		read, err := k.repo.readShard(ctx, s.name)
 		if ignoreMissing(err) != nil {
 			return err
 		}
-		for _, p := range packs {
+		if err != nil {
+			continue
+		}
+		g := read.dom.Generation
+		doms[g] = read.dom
+		for _, p := range read.packs {
 			if !w.view.condemned[p.Name] {
-				keep = append(keep, p)
+				keep[g] = append(keep[g], p)
 			}
 		}
 	}
-	if err := k.writeShards(ctx, keep); err != nil {
-		return err
+	for g, packs := range keep {
+		if err := k.writeShards(ctx, doms[g], packs); err != nil {
+			return err
+		}
 	}
 	for _, name := range old {
 		k.res.ShardsRemoved++
@@ -105,16 +114,16 @@ func (k *keeper) rewrite(ctx context.Context) error {
 }
 
 // writeShards writes the packs into as few shards as their bound allows.
-func (k *keeper) writeShards(ctx context.Context, packs []pack.Info) error {
+func (k *keeper) writeShards(ctx context.Context, d *roles.Domain, packs []pack.Info) error {
 	for len(packs) > 0 {
 		n, entries := 0, 0
 		for n < len(packs) && (n == 0 || entries+len(packs[n].Entries) <= index.MaxShardEntries) {
 			entries += len(packs[n].Entries)
 			n++
 		}
-		data := index.EncodeShard(k.dom.Index, k.repo.id, k.domain, packs[:n])
 		k.seq++
-		if err := k.repo.st.Create(ctx, index.ShardName(k.domain, k.seq, data), data); err != nil {
+		name, data := k.repo.sealShard(d, k.seq, packs[:n])
+		if err := k.repo.st.Create(ctx, name, data); err != nil {
 			return err
 		}
 		packs = packs[n:]
@@ -140,11 +149,14 @@ func (k *keeper) named(ctx context.Context) (map[pack.ID]bool, error) {
 			}
 			continue
 		}
-		packs, err := k.repo.readShard(ctx, name)
+		read, err := k.repo.readShard(ctx, name)
 		if ignoreMissing(err) != nil {
 			return nil, err
 		}
-		for _, p := range packs {
+		if err != nil {
+			continue
+		}
+		for _, p := range read.packs {
 			named[p.Name] = true
 		}
 	}
@@ -175,7 +187,7 @@ func (k *keeper) dropEpochs(ctx context.Context) error {
 	return nil
 }
 
-// Domains returns every domain that has a root, pending root or shard.
+// Domains returns every domain with a root, pending root or shard that the key can see.
 func (r *Repo) Domains(ctx context.Context) ([]string, error) {
 	found := make(map[string]bool)
 	for prefix, kind := range map[string]Kind{rootPrefix: KindRoot, pendPrefix: KindPending, indexPrefix: KindShard} {
@@ -184,7 +196,9 @@ func (r *Repo) Domains(ctx context.Context) ([]string, error) {
 			return nil, err
 		}
 		for _, n := range names {
-			found[domainOf(n)] = true
+			if r.sees(domainOf(n)) {
+				found[domainOf(n)] = true
+			}
 		}
 	}
 	return slices.Sorted(maps.Keys(found)), nil

@@ -17,19 +17,19 @@ import (
 
 	"cbk/pack"
 	"cbk/repo"
-	"cbk/repo/keys"
+	"cbk/repo/roles"
 	"cbk/repo/store"
 )
 
 const passphrase = "correct horse"
 
-var cheap = keys.Cost{Time: 1, Memory: 8, Threads: 1}
+var cheap = roles.Cost{Time: 1, Memory: 8, Threads: 1}
 
 // small cuts streams into many chunks.
 var small = pack.Sizes{Min: 4 << 10, Bits: 12, Max: 32 << 10}
 
-func smallConfig() repo.Config {
-	c := repo.DefaultConfig()
+func smallSettings() repo.Settings {
+	c := repo.DefaultSettings()
 	c.PackSize = 1 << 20
 	return c
 }
@@ -48,7 +48,7 @@ func memory(t testing.TB) store.Store {
 func newRepo(t testing.TB) (*repo.Repo, store.Store) {
 	t.Helper()
 	st := memory(t)
-	if err := repo.Init(t.Context(), st, []byte(passphrase), cheap, smallConfig()); err != nil {
+	if err := repo.Init(t.Context(), st, smallSettings(), roles.Passphrase([]byte(passphrase), cheap)); err != nil {
 		t.Fatal(err)
 	}
 	return openRepo(t, st, t.TempDir()), st
@@ -56,7 +56,7 @@ func newRepo(t testing.TB) (*repo.Repo, store.Store) {
 
 func openRepo(t testing.TB, st store.Store, cacheDir string) *repo.Repo {
 	t.Helper()
-	r, err := repo.Open(t.Context(), st, []byte(passphrase), cacheDir)
+	r, err := repo.Open(t.Context(), st, roles.WithPassphrase([]byte(passphrase)), cacheDir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +271,7 @@ func check(t testing.TB, r *repo.Repo, read bool) (*findings, *repo.Checker) {
 	}
 	f := &findings{damage: map[string]string{}, blobs: map[pack.ID]string{}}
 	c := r.NewChecker(inv, f)
-	if err := errors.Join(c.Slots(t.Context()), c.Packs(t.Context(), read)); err != nil {
+	if err := errors.Join(c.Structure(t.Context()), c.Packs(t.Context(), read)); err != nil {
 		t.Fatal(err)
 	}
 	return f, c

@@ -8,6 +8,7 @@ import (
 
 	"cbk/index"
 	"cbk/pack"
+	"cbk/repo/roles"
 )
 
 // Kind is the class of an object by its name.
@@ -18,26 +19,33 @@ type Kind int
 const (
 	Stranger Kind = iota
 	KindConfig
-	KindSlot
+	KindKey   // a slot or grant
+	KindTrust // a statement of the trust log
 	KindPack
 	KindShard
 	KindRoot
-	KindPending
-	KindEpoch
-	KindDeleted
+	KindPending // a root announced
+	KindEpoch   // a tombstone
+	KindDeleted // a deletion record
+	KindSession // a session key, sealed anew
+	KindRecord  // holds, results of checks, wanted blobs, audit
+	KindFull    // a part of a self-contained copy, see SplitFull
 )
 
 const (
-	configName   = "config"
-	slotPrefix   = "keys/"
-	packPrefix   = "packs/"
-	indexPrefix  = "index/"
-	rootPrefix   = "snapshots/"
-	pendPrefix   = "pending/"
-	epochPrefix  = "gc/"
-	deadPrefix   = "deleted/"
-	maxDomain    = 64
-	domainLetter = `[a-z0-9][a-z0-9.-]{0,63}`
+	configName    = "config"
+	keyPrefix     = "keys/"
+	trustPrefix   = "trust/"
+	packPrefix    = "packs/"
+	indexPrefix   = "index/"
+	rootPrefix    = "snapshots/"
+	pendPrefix    = "pending/"
+	epochPrefix   = "gc/"
+	deadPrefix    = "deleted/"
+	sessionPrefix = "sessions/"
+	fullPrefix    = "full/"
+	maxDomain     = 64
+	domainLetter  = `[a-z0-9][a-z0-9.-]{0,63}`
 )
 
 var domainPattern = regexp.MustCompile(`^` + domainLetter + `$`)
@@ -52,35 +60,82 @@ func CheckDomain(label string) error {
 
 // Classify matches a name against the grammar of the repository.
 func Classify(name string) Kind {
+	if _, inner, ok := SplitFull(name); ok {
+		if k := Classify(inner); k == KindPack || k == KindShard || k == KindRoot || k == KindSession {
+			return KindFull
+		}
+		return Stranger
+	}
 	parts := strings.Split(name, "/")
-	last := parts[len(parts)-1]
+	folder, last := parts[0], parts[len(parts)-1]
 	switch {
 	case name == configName:
 		return KindConfig
-	case len(parts) == 2 && parts[0] == "keys" && isID(last):
-		return KindSlot
-	case len(parts) == 3 && parts[0] == "packs" && isID(last) && parts[1] == last[:2]:
+	case len(parts) == 2:
+		return classifyTop(folder, last)
+	case len(parts) != 3:
+		return Stranger
+	case folder == "packs" && isID(last) && parts[1] == last[:2]:
 		return KindPack
-	case len(parts) == 3 && CheckDomain(parts[1]) == nil && isID(last) && byID[parts[0]] != Stranger:
-		return byID[parts[0]]
-	case len(parts) == 3 && parts[0] == "gc" && CheckDomain(parts[1]) == nil && isEpoch(last):
-		return KindEpoch
-	case len(parts) == 3 && parts[0] == "index" && CheckDomain(parts[1]) == nil:
+	case folder == "sessions" && isHex(parts[1], 32) && isHex(last, 16):
+		return KindSession
+	case CheckDomain(parts[1]) == nil:
+		return classifyInDomain(folder, last)
+	}
+	return Stranger
+}
+
+func classifyTop(folder, last string) Kind {
+	switch {
+	case folder == "keys" && isID(last):
+		return KindKey
+	case folder == "trust" && isNumber(last):
+		return KindTrust
+	case (folder == "holds" || folder == "checks") && isID(last), folder == "audit" && isNumber(last):
+		return KindRecord
+	}
+	return Stranger
+}
+
+func classifyInDomain(folder, last string) Kind {
+	switch folder {
+	case "gc":
+		if isNumber(last) {
+			return KindEpoch
+		}
+	case "index":
 		if _, _, ok := index.ParseShardName(last); ok {
 			return KindShard
+		}
+	default:
+		if isID(last) {
+			return byID[folder]
 		}
 	}
 	return Stranger
 }
 
-// byID are the folders whose objects lie below a domain and are named by a snapshot id.
-var byID = map[string]Kind{"snapshots": KindRoot, "pending": KindPending, "deleted": KindDeleted}
+// byID are the folders whose objects lie below a domain and are named by a snapshot id; those of wanted blobs by the id of
+// the pack that lacks them.
+var byID = map[string]Kind{"snapshots": KindRoot, "pending": KindPending, "deleted": KindDeleted, "wanted": KindRecord}
 
-// isEpoch accepts decimal numbers from 1 on, without leading zeros.
-func isEpoch(s string) bool {
+// SplitFull takes the name of an object in a self-contained copy, full/<snapshot id>/<inner>, apart.
+func SplitFull(name string) (id pack.ID, inner string, ok bool) {
+	rest, ok := strings.CutPrefix(name, fullPrefix)
+	if !ok || len(rest) < 66 || rest[64] != '/' {
+		return id, "", false
+	}
+	id, err := pack.ParseID(rest[:64])
+	return id, rest[65:], err == nil && !strings.HasPrefix(rest[65:], fullPrefix)
+}
+
+// isNumber accepts decimal numbers from 1 on, without leading zeros.
+func isNumber(s string) bool {
 	n, err := strconv.ParseUint(s, 10, 63)
 	return err == nil && n > 0 && strconv.FormatUint(n, 10) == s
 }
+
+func isHex(s string, n int) bool { return len(s) == n && strings.Trim(s, "0123456789abcdef") == "" }
 
 func isID(s string) bool {
 	_, err := pack.ParseID(s)
@@ -103,6 +158,11 @@ func sibling(prefix, name string) string { return prefix + strings.SplitN(name, 
 // epochName returns the object name of a tombstone.
 func epochName(domain string, epoch uint64) string {
 	return epochPrefix + domain + "/" + strconv.FormatUint(epoch, 10)
+}
+
+// sessionName returns the object name of a session key sealed anew to a seal key.
+func sessionName(id pack.SessionID, to roles.SealKeyID) string {
+	return fmt.Sprintf("%s%x/%s", sessionPrefix, id[:], to)
 }
 
 // domainOf returns the domain in the name of an object that lies below one.

@@ -16,13 +16,18 @@ func TestNamesAreToldByTheGrammar(t *testing.T) {
 		names []string
 	}{
 		{repo.KindConfig, []string{"config"}},
-		{repo.KindSlot, []string{"keys/" + id}},
+		{repo.KindKey, []string{"keys/" + id}},
 		{repo.KindPack, []string{"packs/01/" + id}},
 		{repo.KindShard, []string{"index/n/0000000001-0123456789abcdef", "index/a.b-c.9/9999999999-0123456789abcdef"}},
 		{repo.KindRoot, []string{"snapshots/n/" + id, "snapshots/" + strings.Repeat("n", 64) + "/" + id}},
 		{repo.KindPending, []string{"pending/n/" + id}},
 		{repo.KindDeleted, []string{"deleted/n/" + id}},
 		{repo.KindEpoch, []string{"gc/n/1", "gc/a.b-c.9/9223372036854775807"}},
+		{repo.KindTrust, []string{"trust/1", "trust/65536"}},
+		{repo.KindSession, []string{"sessions/" + id[:32] + "/" + id[:16]}},
+		{repo.KindRecord, []string{"holds/" + id, "checks/" + id, "wanted/n/" + id, "audit/1"}},
+		{repo.KindFull, []string{"full/" + id + "/packs/01/" + id, "full/" + id + "/index/n/0000000001-0123456789abcdef",
+			"full/" + id + "/snapshots/n/" + id, "full/" + id + "/sessions/" + id[:32] + "/" + id[:16]}},
 		{repo.Stranger, []string{
 			"", "/", "README", "Config", "config/", "config/x", "config.tmp", "x/config",
 			"keys", "keys/", "keys/" + id[1:], "keys/" + id + "0", "keys/" + strings.ToUpper(id), "keys/x/" + id, "key/" + id,
@@ -33,7 +38,10 @@ func TestNamesAreToldByTheGrammar(t *testing.T) {
 			"index/a..b/0000000001-0123456789abcdef", "index/.n/0000000001-0123456789abcdef",
 			"snapshots/" + id, "snapshots/n/" + id[2:], "snapshots/-n/" + id, "snapshots/n /" + id, "snapshots/n/m/" + id,
 			"snapshots/" + strings.Repeat("n", 65) + "/" + id, "snapshots/n/" + id + "/", "snapshots/é/" + id,
-			"trust/1", "full/" + id + "/config", "gc/n/0", "gc/n/01", "gc/n/-1", "gc/n/x", "gc/1", "gc/n/99999999999999999999",
+			"trust/0", "trust/01", "trust/x", "trust/1/2", "sessions/" + id[:32], "sessions/" + id + "/" + id[:16], "sessions/" + id[:32] + "/" + id,
+			"full/" + id + "/config", "full/" + id + "/keys/" + id, "full/" + id + "/full/" + id + "/packs/01/" + id, "full/" + id,
+			"full/x/packs/01/" + id, "full/" + id + "packs/01/" + id, "holds/x", "checks/n/" + id, "wanted/" + id, "audit/x",
+			"gc/n/0", "gc/n/01", "gc/n/-1", "gc/n/x", "gc/1", "gc/n/99999999999999999999",
 			"pending/" + id, "pending/n/x", "deleted/N/" + id,
 		}},
 	} {
@@ -99,7 +107,7 @@ func TestStrangersAreCountedAndLeftAlone(t *testing.T) {
 	if inv.Strangers != len(strangers) || inv.Objects != before.Objects || inv.Bytes != before.Bytes {
 		t.Errorf("%+v, before %+v", inv, before)
 	}
-	if inv.Objects != 10 || len(inv.Roots) != 2 || strings.Join(inv.Domains, " ") != "node-1 node-2" {
+	if inv.Objects != 14 || len(inv.Roots) != 2 || strings.Join(inv.Domains, " ") != "node-1 node-2" {
 		t.Errorf("%d objects, roots %v, domains %v", inv.Objects, inv.Roots, inv.Domains)
 	}
 	mustBeSound(t, r)

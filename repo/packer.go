@@ -50,8 +50,8 @@ type packer struct {
 	seq     uint64
 }
 
-func newPacker(s *Session, sess pack.Session, newest uint64) *packer {
-	p := &packer{s: s, session: sess, scope: pack.TailScope(s.repo.id, s.dom.Label), seq: newest, last: time.Now(),
+func newPacker(s *Session, newest uint64) *packer {
+	p := &packer{s: s, session: s.sealed, scope: pack.TailScope(s.repo.id, s.dom.Label), seq: newest, last: time.Now(),
 		memory: make(map[*pack.Builder][]byte), full: make(chan *pack.Builder, packBuffers), ended: make(chan struct{})}
 	p.changed.L = &p.mu
 	go p.upload()
@@ -63,7 +63,7 @@ func newPacker(s *Session, sess pack.Session, newest uint64) *packer {
 func (p *packer) add(t pack.Type, id pack.ID, sealed []byte, plain int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	budget := openPacks*p.s.repo.cfg.PackSize + p.s.repo.cfg.PackSize/4
+	budget := openPacks*p.s.repo.settings.PackSize + p.s.repo.settings.PackSize/4
 	for p.held+len(sealed) > budget && p.moving > 0 {
 		p.changed.Wait()
 	}
@@ -117,7 +117,7 @@ func (p *packer) buffer() (*pack.Builder, error) {
 
 // newBuffer maps memory outside Go's heap: what is given back to the system there is gone at once.
 func (p *packer) newBuffer() (*pack.Builder, error) {
-	m, err := unix.Mmap(-1, 0, p.s.repo.cfg.PackSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	m, err := unix.Mmap(-1, 0, p.s.repo.settings.PackSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
 		return nil, fmt.Errorf("pack buffer: %w", err)
 	}
@@ -176,9 +176,8 @@ func (p *packer) writeShard() error {
 	if len(p.pending) == 0 {
 		return nil
 	}
-	data := index.EncodeShard(p.s.dom.Index, p.s.repo.id, p.s.dom.Label, p.pending)
 	p.seq++
-	name := index.ShardName(p.s.dom.Label, p.seq, data)
+	name, data := p.s.repo.sealShard(p.s.dom, p.seq, p.pending)
 	if err := p.s.repo.st.Create(p.s.ctx, name, data); err != nil {
 		return err
 	}

@@ -6,30 +6,38 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"cbk/index"
 	"cbk/pack"
-	"cbk/repo/keys"
+	"cbk/repo/roles"
 	"cbk/repo/store"
 )
 
-// Repo is an open repository. Safe for concurrent use.
+// Repo is an open repository, as far as the key allows that opened it. Safe for concurrent use.
 type Repo struct {
-	cfg      Config
+	identity *identity
+	settings Settings
 	id       [16]byte
 	st       store.Store
-	secrets  *keys.Secrets
 	codec    *pack.Codec
-	cacheDir string
+	stateDir string
+
+	reading sync.Mutex // one at a time reads the trust log anew
+	trust   *trustLog
+	read    bool // the trust log was read by Open and by nobody since
 
 	mu      sync.Mutex
-	domains map[string]*keys.Domain
+	keyring *roles.Keyring
+	domains map[string][]*roles.Domain // all generations, oldest first
+	ends    map[end]map[pack.ID]bool   // the roots that count of revoked keys
 }
 
-// Open opens the repository in st with a passphrase. cacheDir is where local indexes are kept; empty means that each
-// reader builds a temporary one. Errors: ErrNoRepository, keys.ErrPassphrase, pack.ErrNewer, *DamageError.
-func Open(ctx context.Context, st store.Store, passphrase []byte, cacheDir string) (*Repo, error) {
+// Open opens the repository in st. stateDir is where this machine keeps local indexes and the newest trust log seen;
+// empty means that each reader builds a temporary index and nothing is remembered. Errors: ErrNoRepository, those of
+// package roles for a key that does not fit (KeyMismatch), roles.ErrRolledBack, pack.ErrNewer, *DamageError.
+func Open(ctx context.Context, st store.Store, u roles.Unlock, stateDir string) (*Repo, error) {
 	raw, err := st.Get(ctx, configName, maxConfig)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, ErrNoRepository
@@ -37,36 +45,87 @@ func Open(ctx context.Context, st store.Store, passphrase []byte, cacheDir strin
 	if err != nil {
 		return nil, asDamage(configName, err)
 	}
-	cfg, body, err := decodeConfig(raw)
+	c, err := decodeConfig(raw)
 	if err != nil {
 		return nil, err
 	}
-	id, err := cfg.check()
-	if err != nil {
-		return nil, fmt.Errorf("config: %w", err)
+	trust := openTrust(c, stateDir)
+	if _, err := trust.refresh(ctx, st); err != nil {
+		return nil, err
 	}
-	secrets, err := openSecrets(ctx, st, id, passphrase)
+	settings, err := parseSettings(trust.Settings())
 	if err != nil {
 		return nil, err
 	}
-	if err := verifyConfig(raw, body, secrets); err != nil {
-		return nil, err
+	objects := openKeyObjects(ctx, st, c, stateDir)
+	keyring, err := roles.Open(c.id, c.owner, trust.Trust, objects.all(), u)
+	if err == nil {
+		err = objects.keep()
+	}
+	if err != nil {
+		return nil, fromRoles(err)
 	}
 	codec, err := pack.NewCodec()
 	if err != nil {
 		return nil, err
 	}
-	return &Repo{cfg: *cfg, id: id, st: st, secrets: secrets, codec: codec, cacheDir: cacheDir,
-		domains: make(map[string]*keys.Domain)}, nil
+	return &Repo{identity: c, settings: settings, id: c.id, st: st, codec: codec, stateDir: stateDir, trust: trust, read: true,
+		keyring: keyring, domains: make(map[string][]*roles.Domain), ends: make(map[end]map[pack.ID]bool)}, nil
 }
 
 // ID returns the repository's identity, 32 hex digits.
-func (r *Repo) ID() string { return r.cfg.Repository }
+func (r *Repo) ID() string { return r.identity.Repository }
+
+// Key returns the opened key: its role, id and domains, and the trust log.
+func (r *Repo) Key() *roles.Keyring {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.keyring
+}
 
 // Close releases the store.
 func (r *Repo) Close() error { return r.st.Close() }
 
-func (r *Repo) domain(label string) (*keys.Domain, error) {
+// refresh reads what was added to the trust log, and the grant that came with it. Errors are those of Open;
+// roles.ErrRevoked means that this key is at its end.
+func (r *Repo) refresh(ctx context.Context) error {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	r.read = false
+	grew, err := r.trust.refresh(ctx, r.st)
+	if err != nil || !grew {
+		return err
+	}
+	objects := openKeyObjects(ctx, r.st, r.identity, r.stateDir)
+	k, err := r.Key().Renew(r.trust.Trust, objects.all())
+	if err == nil {
+		err = objects.keep()
+	}
+	if err != nil {
+		return fromRoles(err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keyring = k
+	clear(r.domains)
+	clear(r.ends)
+	return nil
+}
+
+// refreshOnce is refresh, unless Open has just done it.
+func (r *Repo) refreshOnce(ctx context.Context) error {
+	r.reading.Lock()
+	fresh := r.read
+	r.read = false
+	r.reading.Unlock()
+	if fresh {
+		return nil
+	}
+	return r.refresh(ctx)
+}
+
+// generations returns all generations of a domain's keys, oldest first.
+func (r *Repo) generations(label string) ([]*roles.Domain, error) {
 	if err := CheckDomain(label); err != nil {
 		return nil, err
 	}
@@ -75,7 +134,7 @@ func (r *Repo) domain(label string) (*keys.Domain, error) {
 	if d, ok := r.domains[label]; ok {
 		return d, nil
 	}
-	d, err := r.secrets.Domain(label)
+	d, err := r.keyring.Generations(label)
 	if err != nil {
 		return nil, err
 	}
@@ -83,59 +142,70 @@ func (r *Repo) domain(label string) (*keys.Domain, error) {
 	return d, nil
 }
 
-// openCache opens a domain's local index. A reader falls back to a temporary one while a backup holds it.
-func (r *Repo) openCache(domain string, writing bool) (*index.Cache, error) {
-	if r.cacheDir == "" {
+// domain returns the generation of a domain's keys in which it is written.
+func (r *Repo) domain(label string) (*roles.Domain, error) {
+	d, err := r.generations(label)
+	if err != nil {
+		return nil, err
+	}
+	return d[len(d)-1], nil
+}
+
+// sees reports whether the key can see a domain at all: a writer sees only its own.
+func (r *Repo) sees(label string) bool {
+	k := r.Key()
+	return k.Role() != roles.RoleWriter || slices.Contains(k.Domains(), label)
+}
+
+// Reads reports whether the key opens content, or only what is said about it.
+func (r *Repo) Reads() bool {
+	role := r.Key().Role()
+	return role == roles.RoleOwner || role == roles.RoleReader
+}
+
+// must refuses what the key's role may not do, before anything is tried. The error matches roles.ErrRole.
+func (r *Repo) must(do string, may ...roles.Role) error {
+	if have := r.Key().Role(); !slices.Contains(may, have) {
+		return notAllowed(fmt.Sprintf("a %s key cannot %s: use the key of %s", have, do, either(may)))
+	}
+	return nil
+}
+
+// notAllowed is an error that matches roles.ErrRole and says it in its own words.
+type notAllowed string
+
+func (n notAllowed) Error() string { return string(n) }
+
+func (n notAllowed) Is(target error) bool { return target == roles.ErrRole }
+
+func either(may []roles.Role) string {
+	var s string
+	for i, m := range may {
+		switch {
+		case i > 0 && i == len(may)-1:
+			s += " or "
+		case i > 0:
+			s += ", "
+		}
+		s += "a " + string(m)
+		if m == roles.RoleOwner {
+			s = s[:len(s)-len("a owner")] + "an owner"
+		}
+	}
+	return s
+}
+
+// openCache opens the local index of one generation of a domain; each generation starts with an empty one. A reader falls
+// back to a temporary one while a backup holds it.
+func (r *Repo) openCache(d *roles.Domain, writing bool) (*index.Cache, error) {
+	if r.stateDir == "" {
 		return index.OpenTemporary()
 	}
-	c, err := index.Open(filepath.Join(r.cacheDir, r.cfg.Repository, domain))
+	c, err := index.Open(filepath.Join(r.stateDir, "cache", r.ID(), d.Label, fmt.Sprintf("g%d", d.Generation)))
 	if errors.Is(err, index.ErrLocked) && !writing {
 		return index.OpenTemporary()
 	}
 	return c, err
-}
-
-// source gives a domain's shards to a cache.
-type source struct {
-	*Repo
-	// damaged, if set, is given shards that are not as written, and they are left out; otherwise they are errors.
-	damaged func(*DamageError)
-}
-
-// ReadShard implements index.Source.
-func (s source) ReadShard(ctx context.Context, name string) ([]pack.Info, error) {
-	packs, err := s.readShard(ctx, name)
-	var damage *DamageError
-	if s.damaged != nil && errors.As(err, &damage) {
-		s.damaged(damage)
-		return nil, nil
-	}
-	return packs, err
-}
-
-// ListShards implements index.Source.
-func (r *Repo) ListShards(ctx context.Context, domain string) (names []string, err error) {
-	err = r.st.List(ctx, indexPrefix+domain+"/", func(i store.Info) error {
-		if Classify(i.Name) == KindShard {
-			names = append(names, i.Name)
-		}
-		return nil
-	})
-	return names, err
-}
-
-// readShard opens a shard. Errors for bytes that are not as written are *DamageError.
-func (r *Repo) readShard(ctx context.Context, name string) ([]pack.Info, error) {
-	d, err := r.domain(domainOf(name))
-	if err != nil {
-		return nil, err
-	}
-	data, err := r.st.Get(ctx, name, index.MaxShard)
-	if err != nil {
-		return nil, asDamage(name, err)
-	}
-	packs, err := index.DecodeShard(d.Index, r.id, d.Label, data)
-	return packs, asDamage(name, err)
 }
 
 func isShort(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) }

@@ -11,7 +11,7 @@ import (
 
 	"cbk/index"
 	"cbk/pack"
-	"cbk/repo/keys"
+	"cbk/repo/roles"
 )
 
 // Ref points at one blob and says how many plain bytes it holds.
@@ -32,11 +32,12 @@ func (a Added) Plus(b Added) Added { return Added{a.Plain + b.Plain, a.Stored + 
 // Stages run side by side: callers read and cut, workers hash, compress, seal and verify, one uploader writes packs and
 // shards. Memory is bounded by the buffers: about two chunks a worker and three packs.
 type Session struct {
-	repo  *Repo
-	dom   *keys.Domain
-	cache *index.Cache
-	key   *pack.Key
-	seal  pack.Sealer
+	repo   *Repo
+	dom    *roles.Domain
+	cache  *index.Cache
+	key    *pack.Key    // of this session's blobs
+	sealed pack.Session // the same as readers find it
+	seal   pack.Sealer
 
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
@@ -45,7 +46,9 @@ type Session struct {
 	workers sync.WaitGroup
 	packs   *packer
 
-	view *epochs // tombstones as read at W1
+	view    *epochs                 // tombstones as read at W1
+	lost    map[pack.SessionID]bool // earlier sessions that no seal key in use opens
+	checked Free                    // what is known of the backup's name
 
 	mu      sync.Mutex
 	claimed map[pack.ID]struct{} // blobs of this session that no shard in the store names yet
@@ -67,35 +70,41 @@ type job struct {
 }
 
 // NewSession opens a domain for writing and loads its index. Close must be called in any case. The error matches
-// index.ErrLocked while another backup uses the same local state.
+// index.ErrLocked while another backup uses the same local state, roles.ErrRole for a key that may not write the domain.
 func (r *Repo) NewSession(ctx context.Context, domain string) (*Session, error) {
+	// W1: the trust log, and what tombstones condemn, which counts as unknown. They are read before the shards (W2), so
+	// that nothing condemned between the two is relied on without being noticed at W5.
+	if err := r.refreshOnce(ctx); err != nil {
+		return nil, err
+	}
+	key, sealed, err := r.Key().NewSession(domain)
+	if err != nil {
+		return nil, err
+	}
 	d, err := r.domain(domain)
 	if err != nil {
 		return nil, err
 	}
-	key, sess, err := r.secrets.NewSession(domain)
-	if err != nil {
-		return nil, err
-	}
-	// W1: what tombstones condemn counts as unknown. They are read before the shards (W2), so that nothing condemned
-	// between the two is relied on without being noticed at W5.
 	view, err := r.readEpochs(ctx, domain)
 	if err != nil {
 		return nil, err
 	}
-	cache, err := r.openCache(domain, true)
+	cache, err := r.openCache(d, true)
 	if err != nil {
 		return nil, err
 	}
-	newest, err := cache.Sync(ctx, source{Repo: r}, domain)
+	s := &Session{repo: r, dom: d, cache: cache, key: key, sealed: sealed, view: view, claimed: make(map[pack.ID]struct{}),
+		relied: make(map[pack.ID]struct{}),
+		seal:   pack.Sealer{Codec: r.codec, Repository: r.id, Domain: domain, Hasher: d.Hasher}}
+	newest, err := cache.Sync(ctx, source{Repo: r, dom: d, writing: true}, domain)
+	if err == nil {
+		s.lost, err = r.lostSessions(ctx, domain, cache)
+	}
 	if err != nil {
 		return nil, errors.Join(err, cache.Close())
 	}
-	s := &Session{repo: r, dom: d, cache: cache, key: key, view: view, claimed: make(map[pack.ID]struct{}),
-		relied: make(map[pack.ID]struct{}),
-		seal:   pack.Sealer{Codec: r.codec, Repository: r.id, Domain: domain, Hasher: d.Hasher}}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
-	s.packs = newPacker(s, sess, newest)
+	s.packs = newPacker(s, newest)
 	s.startWorkers(runtime.GOMAXPROCS(0))
 	return s, nil
 }
@@ -177,10 +186,10 @@ func (s *Session) claim(id pack.ID) (bool, error) {
 }
 
 // DataSizes are the chunk sizes for Data.db, as the repository was made with them.
-func (s *Session) DataSizes() pack.Sizes { return s.repo.cfg.DataChunks }
+func (s *Session) DataSizes() pack.Sizes { return s.repo.settings.DataChunks }
 
 // OtherSizes are the chunk sizes of everything but Data.db.
-func (s *Session) OtherSizes() pack.Sizes { return s.repo.cfg.MetaChunks }
+func (s *Session) OtherSizes() pack.Sizes { return s.repo.settings.MetaChunks }
 
 // Known reports whether a blob is in the store and named by a shard, or on its way there in this session.
 func (s *Session) Known(id pack.ID) (bool, error) {
@@ -195,11 +204,13 @@ func (s *Session) Known(id pack.ID) (bool, error) {
 // held reports whether a pack that no tombstone condemns holds a blob, and remembers that the session relies on it.
 func (s *Session) held(id pack.ID) (bool, error) {
 	holder, ok, err := s.cache.Holder(id)
-	if err != nil || !ok {
+	if err != nil || !ok || s.view.condemned[holder] {
 		return false, err
 	}
-	if s.view.condemned[holder] {
-		return false, nil
+	if len(s.lost) > 0 {
+		if loc, _, err := s.cache.Lookup(id); err != nil || s.lost[loc.Session.ID] {
+			return false, err
+		}
 	}
 	s.relied[holder] = struct{}{}
 	return true, nil

@@ -18,6 +18,7 @@ import (
 	"cbk/index"
 	"cbk/pack"
 	"cbk/repo"
+	"cbk/repo/roles"
 	"cbk/repo/store"
 )
 
@@ -312,9 +313,9 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // More tiny blobs than one pack may list, in packs with room for all of them.
 func TestVeryManyBlobsStayReadable(t *testing.T) {
-	st, cfg := memory(t), smallConfig()
+	st, cfg := memory(t), smallSettings()
 	cfg.PackSize = 16 << 20
-	if err := repo.Init(t.Context(), st, []byte(passphrase), cheap, cfg); err != nil {
+	if err := repo.Init(t.Context(), st, cfg, roles.Passphrase([]byte(passphrase), cheap)); err != nil {
 		t.Fatal(err)
 	}
 	r := openRepo(t, st, "")

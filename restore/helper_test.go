@@ -21,7 +21,7 @@ import (
 	"cbk/pack"
 	"cbk/pack/wire"
 	"cbk/repo"
-	"cbk/repo/keys"
+	"cbk/repo/roles"
 	"cbk/repo/store"
 	"cbk/snapshot"
 )
@@ -41,12 +41,12 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := repo.DefaultConfig()
+	cfg := repo.DefaultSettings()
 	cfg.PackSize = 1 << 20
-	if err := repo.Init(t.Context(), st, []byte("pass"), keys.Cost{Time: 1, Memory: 8, Threads: 1}, cfg); err != nil {
+	if err := repo.Init(t.Context(), st, cfg, roles.Passphrase([]byte("pass"), roles.Cost{Time: 1, Memory: 8, Threads: 1})); err != nil {
 		t.Fatal(err)
 	}
-	r, err := repo.Open(t.Context(), st, []byte("pass"), "")
+	r, err := repo.Open(t.Context(), st, roles.WithPassphrase([]byte("pass")), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ type Source interface {
 // Options say how to back up.
 type Options struct {
 	Name         string           // of the backup; empty: the UTC time
+	Domain       string           // whose blobs it shares; empty: the node's host id
 	KeepSnapshot bool             // leave Cassandra's snapshot where it is
 	Now          func() time.Time // the clock
 	Log          *slog.Logger
@@ -80,6 +82,7 @@ type backup struct {
 	cat   Catalogue
 
 	repo      *repo.Repo
+	domain    string
 	lasting   context.Context // not ended by an interruption
 	overtaken int
 	before    int64 // bytes put by sessions that gc overtook
@@ -96,14 +99,16 @@ func Take(ctx context.Context, r *repo.Repo, src Source, opt Options) (res *Resu
 	if err := b.identify(ctx); err != nil {
 		return nil, err
 	}
-	if err := b.free(ctx, r); err != nil {
+	free, err := b.free(ctx, r)
+	if err != nil {
 		return nil, err
 	}
 	b.repo, b.lasting = r, context.WithoutCancel(ctx)
 	// The session outlives an interruption, so that what is in its buffers can still be stored.
-	if b.s, err = r.NewSession(b.lasting, b.cat.HostID); err != nil {
+	if b.s, err = r.NewSession(b.lasting, b.domain); err != nil {
 		return nil, err
 	}
+	b.s.Use(free)
 	defer func() { err = errors.Join(err, b.s.Close()) }()
 	if b.facts, err = openFacts(b.s, opt.Now()); err != nil {
 		return nil, err
@@ -145,16 +150,17 @@ func (b *backup) identify(ctx context.Context) error {
 	if b.cat.Backup == "" {
 		b.cat.Backup = DefaultName(b.cat.Started)
 	}
-	return errors.Join(CheckName(b.cat.Backup), repo.CheckDomain(b.cat.HostID))
+	b.domain = cmp.Or(b.opt.Domain, b.cat.HostID)
+	return errors.Join(CheckName(b.cat.Backup), repo.CheckDomain(b.domain))
 }
 
 // free refuses a name that is taken before Cassandra is bothered.
-func (b *backup) free(ctx context.Context, r *repo.Repo) error {
-	err := r.CheckFree(ctx, b.cat.HostID, b.cat.Backup)
+func (b *backup) free(ctx context.Context, r *repo.Repo) (repo.Free, error) {
+	free, err := r.CheckFree(ctx, b.domain, b.cat.Backup)
 	if errors.Is(err, repo.ErrSnapshotExists) {
 		err = fmt.Errorf("backup %q of node %s: %w", b.cat.Backup, b.cat.Node, err)
 	}
-	return err
+	return free, err
 }
 
 // take has Cassandra make its snapshot, stores everything in it, commits, and only then has it cleared: whatever
@@ -225,7 +231,7 @@ func (b *backup) reopen() (err error) {
 		return err
 	}
 	// The session outlives an interruption, so that what is in its buffers can still be stored.
-	if b.s, err = b.repo.NewSession(b.lasting, b.cat.HostID); err != nil {
+	if b.s, err = b.repo.NewSession(b.lasting, b.domain); err != nil {
 		return err
 	}
 	b.before += stored

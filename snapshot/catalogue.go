@@ -33,11 +33,14 @@ type Backup struct {
 	Nodes   []Entry       // by node name and host id
 	Missing []ring.Member // ring members in state NORMAL that have no snapshot in this backup
 
+	// Partial says that the key sees only some nodes: of the others nothing is known.
+	Partial bool
+
 	unsure bool // a ring could not be read: more nodes may be missing
 }
 
 // Complete reports whether every node that the ring expects is known to be in.
-func (b *Backup) Complete() bool { return len(b.Missing) == 0 && !b.unsure }
+func (b *Backup) Complete() bool { return len(b.Missing) == 0 && !b.unsure && !b.Partial }
 
 // Started is when the first node began, Finished when the last one ended.
 func (b *Backup) Started() time.Time {
@@ -72,10 +75,10 @@ func entries(ctx context.Context, r *repo.Repo, damaged func(*repo.DamageError))
 			damaged(damage)
 			return nil
 		}
-		if repo.Aborted(err) {
+		if repo.Aborted(err) || repo.Void(err) {
 			return nil
 		}
-		if err == nil {
+		if err == nil && e != nil {
 			all = append(all, *e)
 		}
 		return err
@@ -83,10 +86,14 @@ func entries(ctx context.Context, r *repo.Repo, damaged func(*repo.DamageError))
 	return all, err
 }
 
+// readEntry reads a root; nil for a part of one, which is no backup by itself.
 func readEntry(ctx context.Context, r *repo.Repo, name string) (*Entry, error) {
 	root, err := r.ReadRoot(ctx, name)
 	if err != nil {
 		return nil, err
+	}
+	if root.Main != nil {
+		return nil, nil
 	}
 	e := &Entry{Root: name, Domain: strings.Split(name, "/")[1], root: root}
 	if err := json.Unmarshal(root.Catalogue, &e.Catalogue); err != nil {
@@ -109,7 +116,7 @@ func List(ctx context.Context, r *repo.Repo, damaged func(*repo.DamageError)) ([
 	for _, e := range all {
 		k := key{e.Cluster, e.Backup}
 		if groups[k] == nil {
-			groups[k] = &Backup{Name: e.Backup, Cluster: e.Cluster}
+			groups[k] = &Backup{Name: e.Backup, Cluster: e.Cluster, Partial: len(r.Key().Domains()) > 0}
 		}
 		groups[k].Nodes = append(groups[k].Nodes, e)
 	}

@@ -41,6 +41,9 @@ type Report struct {
 	Backups   int // node snapshots that were read
 	Blobs     int64
 	BytesRead int64
+	Readable  bool     // the key could open content; else blobs were compared with references only, and packs with their names
+	Unseen    int      // objects of domains that the key cannot see
+	Void      []string // roots that revoked keys signed after the last that counts: no backups
 	Damage    []Damage
 }
 
@@ -62,6 +65,8 @@ type check struct {
 	refs   *refCheck // of the node snapshot being walked
 	faults int       // met so far
 
+	void []string // roots of revoked keys that do not count
+
 	seen map[blobKey]bool // recipes whose content has been compared and found right
 	read int64
 }
@@ -77,10 +82,10 @@ func Check(ctx context.Context, r *repo.Repo, readData bool) (*Report, error) {
 	}
 	c := &check{repo: r, by: make(map[string]*Damage), bad: make(map[blobKey]string), seen: make(map[blobKey]bool)}
 	objects := r.NewChecker(inv, c)
-	if err := errors.Join(objects.Slots(ctx), objects.Packs(ctx, readData)); err != nil {
+	if err := errors.Join(objects.Structure(ctx), objects.Packs(ctx, readData)); err != nil {
 		return nil, err
 	}
-	rep := &Report{Objects: inv.Objects, Strangers: inv.Strangers, Blobs: objects.Blobs.Load()}
+	rep := &Report{Readable: r.Reads(), Unseen: inv.Unseen, Objects: inv.Objects, Strangers: inv.Strangers, Blobs: objects.Blobs.Load()}
 	for _, domain := range inv.Domains {
 		n, err := c.domain(ctx, domain, inv.Roots, readData)
 		if err != nil {
@@ -88,6 +93,7 @@ func Check(ctx context.Context, r *repo.Repo, readData bool) (*Report, error) {
 		}
 		rep.Backups += n
 	}
+	rep.Void = c.void
 	rep.BytesRead = objects.Read.Load() + c.read
 	for _, d := range c.by {
 		rep.Damage = append(rep.Damage, *d)
@@ -148,6 +154,10 @@ func (c *check) domain(ctx context.Context, domain string, roots []string, readD
 		if repo.Aborted(err) {
 			continue
 		}
+		if repo.Void(err) {
+			c.void = append(c.void, name)
+			continue
+		}
 		if err := c.hit(err, Hit{}); err != nil {
 			return backups, err
 		}
@@ -167,6 +177,9 @@ func (c *check) snapshot(ctx context.Context, rd *repo.Reader, e *Entry, readDat
 	_, err := readRing(ctx, rd, e)
 	if err := c.hit(err, at); err != nil {
 		return err
+	}
+	if !c.repo.Reads() {
+		return c.references(ctx, rd, e, at)
 	}
 	s, err := open(ctx, rd, e)
 	if err := c.hit(err, at); err != nil || s == nil {
@@ -192,6 +205,32 @@ func (c *check) snapshot(ctx context.Context, rd *repo.Reader, e *Entry, readDat
 	}
 	at.Keyspace, at.Table, at.Component = "", "", ""
 	return c.hit(c.refs.verdict(e.Root), at)
+}
+
+// references finds every blob that the root names, and every blob that its reference segments name: what a key that opens
+// no content can say about a backup.
+func (c *check) references(ctx context.Context, rd *repo.Reader, e *Entry, at Hit) error {
+	need := func(ids []pack.ID) error {
+		for _, id := range ids {
+			if err := c.hit(c.findBlob(ctx, rd, e.Domain, id), at); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := need(slices.Concat(e.root.Descriptions, e.root.Refs)); err != nil {
+		return err
+	}
+	for _, seg := range e.root.Refs {
+		ids, err := readRefs(ctx, rd, seg)
+		if err := c.hit(err, at); err != nil {
+			return err
+		}
+		if err := need(ids); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *check) tables(ctx context.Context, s *Snapshot, at Hit, readData bool) error {
@@ -277,15 +316,15 @@ func (c *check) locate(ctx context.Context, s *Snapshot, how recipe) (faults []e
 	fault(s.refs(ctx, how, func(refs []repo.Ref) error {
 		for _, ref := range refs {
 			c.refs.use(ref.ID)
-			fault(c.findBlob(ctx, s, ref.ID))
+			fault(c.findBlob(ctx, s.rd, s.Domain, ref.ID))
 		}
 		return nil
 	}))
 	return faults
 }
 
-func (c *check) findBlob(ctx context.Context, s *Snapshot, id pack.ID) error {
-	_, err := s.rd.Locate(ctx, id)
+func (c *check) findBlob(ctx context.Context, rd *repo.Reader, domain string, id pack.ID) error {
+	_, err := rd.Locate(ctx, id)
 	var damage *repo.DamageError
 	if errors.As(err, &damage) {
 		return &repo.DamageError{Object: damage.Object, What: "no shard names some of the blobs"}
@@ -295,7 +334,7 @@ func (c *check) findBlob(ctx context.Context, s *Snapshot, id pack.ID) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if object, ok := c.bad[blobKey{s.Domain, id}]; ok {
+	if object, ok := c.bad[blobKey{domain, id}]; ok {
 		return &repo.DamageError{Object: object, What: "damaged"}
 	}
 	return nil

@@ -61,7 +61,7 @@ func TestASoundRepositoryIsFoundSound(t *testing.T) {
 func TestAnEmptyRepositoryIsSound(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	if rep := r.check(true); !rep.OK() || rep.Backups != 0 || rep.Objects != 2 {
+	if rep := r.check(true); !rep.OK() || rep.Backups != 0 || rep.Objects != 6 {
 		t.Errorf("%+v", rep)
 	}
 }

@@ -196,7 +196,7 @@ func TestAYoungFileIsTrustedOnceItWasReadAtAge(t *testing.T) {
 
 // Whatever becomes of the local cache, the next backup is whole; it only reads more.
 func TestWithoutItsCacheABackupReadsEverythingAndStoresNothing(t *testing.T) {
-	cacheOf := func(r *rig, host string) string { return filepath.Join(r.state, r.repo.ID(), host) }
+	cacheOf := func(r *rig, host string) string { return filepath.Join(r.state, "cache", r.repo.ID(), host) }
 	for _, c := range []struct {
 		name string
 		lose func(r *rig, n *fakeNode)

@@ -16,7 +16,7 @@ import (
 
 	"cbk/pack"
 	"cbk/repo"
-	"cbk/repo/keys"
+	"cbk/repo/roles"
 	"cbk/repo/store"
 )
 
@@ -53,12 +53,12 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := repo.DefaultConfig()
+	cfg := repo.DefaultSettings()
 	cfg.PackSize = 1 << 20
 	// Small chunks make small files stand for large ones.
 	cfg.DataChunks = pack.Sizes{Min: 64 << 10, Bits: 16, Max: 512 << 10}
 	cfg.MetaChunks = pack.Sizes{Min: smallest, Bits: 12, Max: 64 << 10}
-	if err := repo.Init(t.Context(), st, []byte("pass"), keys.Cost{Time: 1, Memory: 8, Threads: 1}, cfg); err != nil {
+	if err := repo.Init(t.Context(), st, cfg, roles.Passphrase([]byte("pass"), roles.Cost{Time: 1, Memory: 8, Threads: 1})); err != nil {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, st: st, state: t.TempDir(), clock: written.Add(time.Hour), open: OpenFile, shots: make(map[string]*Snapshot)}
@@ -70,7 +70,7 @@ func newRig(t *testing.T) *rig {
 // reopen opens the repository through st.
 func (r *rig) reopen(st store.Store, cacheDir string) *repo.Repo {
 	r.t.Helper()
-	opened, err := repo.Open(r.t.Context(), st, []byte("pass"), cacheDir)
+	opened, err := repo.Open(r.t.Context(), st, roles.WithPassphrase([]byte("pass")), cacheDir)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -82,15 +82,10 @@ func compareHalf(a, b [16]byte) int { return bytes.Compare(a[:], b[:]) }
 
 func newRefCheck(ctx context.Context, rd *repo.Reader, e *Entry) (*refCheck, error) {
 	c := &refCheck{}
-	var scratch repo.Scratch
 	for _, seg := range e.root.Refs {
-		b, err := rd.Load(ctx, &scratch, nil, seg, pack.Refs)
+		ids, err := readRefs(ctx, rd, seg)
 		if err != nil {
 			return nil, err
-		}
-		ids, err := repo.DecodeRefs(b)
-		if err != nil {
-			return nil, &repo.DamageError{Object: "blob " + seg.String(), What: err.Error()}
 		}
 		for _, id := range ids {
 			c.ids = append(c.ids, half(id))
@@ -100,6 +95,18 @@ func newRefCheck(ctx context.Context, rd *repo.Reader, e *Entry) (*refCheck, err
 	c.ids = slices.Compact(c.ids)
 	c.used = make([]bool, len(c.ids))
 	return c, nil
+}
+
+func readRefs(ctx context.Context, rd *repo.Reader, segment pack.ID) ([]pack.ID, error) {
+	b, err := rd.Load(ctx, &repo.Scratch{}, nil, segment, pack.Refs)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := repo.DecodeRefs(b)
+	if err != nil {
+		return nil, &repo.DamageError{Object: "blob " + segment.String(), What: err.Error()}
+	}
+	return ids, nil
 }
 
 // use notes that a restore needs a blob.

@@ -24,7 +24,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Name:  "cbk",
 		Usage: "back up Apache Cassandra: encrypted, deduplicated, restorable",
 		Commands: []*cli.Command{initCommand(), backupCommand(), listCommand(), showCommand(), filesCommand(),
-			checkCommand(), restoreCommand(), deleteCommand(), gcCommand(), versionCommand()},
+			checkCommand(), restoreCommand(), deleteCommand(), gcCommand(), keyCommand(), versionCommand()},
 		Writer: stdout, ErrWriter: stderr,
 		HideVersion:    true,
 		ExitErrHandler: func(*cli.Context, error) {}, // report prints, main exits
@@ -42,6 +42,9 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 	}
 	for _, c := range app.Commands {
 		c.OnUsageError = app.OnUsageError
+		for _, sub := range c.Subcommands {
+			sub.OnUsageError = app.OnUsageError
+		}
 	}
 	return app
 }
@@ -51,11 +54,17 @@ func commonFlags(extra ...cli.Flag) []cli.Flag {
 	return append(extra,
 		&cli.StringFlag{Name: "repo", Usage: "repository `URL`: file:///path or a path", EnvVars: []string{"CBK_REPO"}},
 		&cli.StringFlag{Name: "config", Usage: "configuration `FILE`", DefaultText: defaultConfigFile, EnvVars: []string{"CBK_CONFIG"}},
+		&cli.StringFlag{Name: "key-file", Usage: "key `FILE` made by cbk key export", EnvVars: []string{"CBK_KEY_FILE"}},
 		&cli.StringFlag{Name: "passphrase-file", Usage: "`FILE` whose first line is the passphrase", EnvVars: []string{"CBK_PASSPHRASE_FILE"}},
+		&cli.StringFlag{Name: "kms", Usage: "`URL` of the key in a key management service that opens a slot", EnvVars: []string{"CBK_KMS"}},
+		&cli.StringFlag{Name: "recovery-file", Usage: "`FILE` whose first line is the recovery key", EnvVars: []string{"CBK_RECOVERY_FILE"}},
 		&cli.StringFlag{Name: "state-dir", Usage: "`DIR` for the local cache and restore journals", EnvVars: []string{"CBK_STATE_DIR"}},
 		&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error", Value: "info"},
 		jsonFlag())
 }
+
+// keyFlags say what opens the repository; at most one of them is given.
+var keyFlags = []string{"key-file", "passphrase-file", "kms", "recovery-file"}
 
 func jsonFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "json", Usage: "print one JSON document on standard output"}
@@ -95,6 +104,9 @@ func permute(args []string, commands []*cli.Command) []string {
 	i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.Name == args[1] })
 	if i < 0 {
 		return args
+	}
+	if len(commands[i].Subcommands) > 0 {
+		return append(args[:1:1], permute(args[1:], commands[i].Subcommands)...)
 	}
 	takesValue := make(map[string]bool)
 	for _, f := range commands[i].Flags {

@@ -16,6 +16,7 @@ func backupCommand() *cli.Command {
 		Name: "backup", Usage: "back up this Cassandra node",
 		Flags: commonFlags(
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the backup", DefaultText: "the UTC time"},
+			&cli.StringFlag{Name: "node", Usage: "`LABEL` under which the node's content is kept", DefaultText: "that of the key file, else the host id"},
 			&cli.BoolFlag{Name: "keep-snapshot", Usage: "leave Cassandra's snapshot on disk"}),
 		Action: func(c *cli.Context) (err error) {
 			if err := none(c); err != nil {
@@ -32,13 +33,17 @@ func backupCommand() *cli.Command {
 			}
 			defer s.close(&err)
 			limitMemory(backupMemoryLimit)
+			domain, err := s.domain(c)
+			if err != nil {
+				return err
+			}
 			n, err := s.node()
 			if err != nil {
 				return err
 			}
 			defer n.Close()
 			progress, end := newProgress(c.App.ErrWriter)
-			res, err := snapshot.Take(c.Context, s.repo, n, snapshot.Options{Name: c.String("name"), KeepSnapshot: c.Bool("keep-snapshot"),
+			res, err := snapshot.Take(c.Context, s.repo, n, snapshot.Options{Name: c.String("name"), Domain: domain, KeepSnapshot: c.Bool("keep-snapshot"),
 				Now: time.Now, Log: s.log, Progress: progress, Open: snapshot.OpenFile})
 			end()
 			if err != nil {

@@ -57,11 +57,18 @@ type checkJSON struct {
 	Objects   int               `json:"objects"`
 	Blobs     int64             `json:"blobs"`
 	BytesRead int64             `json:"bytes_read"`
+	Readable  bool              `json:"readable"`
+	Unseen    int               `json:"objects_unseen"`
+	Void      []string          `json:"void"`
 	Damage    []snapshot.Damage `json:"damage"`
 }
 
 func checkDocument(r *snapshot.Report) checkJSON {
-	doc := checkJSON{Schema: "cbk.check/1", OK: r.OK(), Objects: r.Objects, Blobs: r.Blobs, BytesRead: r.BytesRead, Damage: r.Damage}
+	doc := checkJSON{Schema: "cbk.check/1", OK: r.OK(), Objects: r.Objects, Blobs: r.Blobs, BytesRead: r.BytesRead,
+		Readable: r.Readable, Unseen: r.Unseen, Void: r.Void, Damage: r.Damage}
+	if doc.Void == nil {
+		doc.Void = []string{}
+	}
 	if doc.Damage == nil {
 		doc.Damage = []snapshot.Damage{}
 	}
@@ -73,12 +80,21 @@ const shownHits = 10
 
 func printCheck(w io.Writer, r *snapshot.Report, readData bool) error {
 	depth := "structure only; --read-data reads every byte"
-	if readData {
+	switch {
+	case readData && r.Readable:
 		depth = size(r.BytesRead) + " read and authenticated"
+	case readData:
+		depth = size(r.BytesRead) + " compared with their names: unaltered; only a reader's key shows that they are readable"
 	}
 	fmt.Fprintf(w, "checked %d objects, %d blobs, %s (%s)\n", r.Objects, r.Blobs, plural(r.Backups, "node snapshot"), depth)
 	if r.Strangers > 0 {
 		fmt.Fprintf(w, "%s not of this repository: left alone\n", plural(r.Strangers, "object"))
+	}
+	if r.Unseen > 0 {
+		fmt.Fprintf(w, "%s of nodes that this key cannot see: not checked\n", plural(r.Unseen, "object"))
+	}
+	for _, name := range r.Void {
+		fmt.Fprintf(w, "no backup: %s was signed by a revoked key, after its last backup that counts\n", name)
 	}
 	if r.OK() {
 		_, err := fmt.Fprintln(w, "no damage found")

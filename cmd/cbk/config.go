@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 	"go.yaml.in/yaml/v3"
@@ -25,8 +26,13 @@ const (
 type config struct {
 	Repository     string          `yaml:"repository"`
 	PassphraseFile string          `yaml:"passphrase_file"`
+	KeyFile        string          `yaml:"key_file"`
+	KMS            string          `yaml:"kms"`
+	Node           string          `yaml:"node"`
 	StateDir       string          `yaml:"state_dir"`
 	Cassandra      cassandraConfig `yaml:"cassandra"`
+
+	recoveryFile string
 }
 
 type cassandraConfig struct {
@@ -55,10 +61,13 @@ func loadConfig(c *cli.Context) (*config, error) {
 	if err != nil {
 		return nil, usageError("config: %w", err)
 	}
-	for flag, key := range map[string]*string{"repo": &cfg.Repository, "passphrase-file": &cfg.PassphraseFile, "state-dir": &cfg.StateDir} {
+	for flag, key := range map[string]*string{"repo": &cfg.Repository, "state-dir": &cfg.StateDir} {
 		if c.String(flag) != "" {
 			*key = c.String(flag)
 		}
+	}
+	if err := cfg.overrideKey(c); err != nil {
+		return nil, err
 	}
 	if cfg.StateDir == "" {
 		cfg.StateDir, err = defaultStateDir()
@@ -67,6 +76,25 @@ func loadConfig(c *cli.Context) (*config, error) {
 		err = usageError("no repository: set --repo, CBK_REPO or repository: in %s", file)
 	}
 	return cfg, err
+}
+
+// overrideKey lays the flags that say what opens the repository over the file's keys: whichever is given, those of the
+// file count no more.
+func (c *config) overrideKey(ctx *cli.Context) error {
+	given := 0
+	for _, flag := range keyFlags {
+		if ctx.String(flag) != "" {
+			given++
+		}
+	}
+	if given > 1 {
+		return usageError("choose one of --%s", strings.Join(keyFlags, ", --"))
+	}
+	if given == 1 {
+		c.KeyFile, c.PassphraseFile, c.KMS = ctx.String("key-file"), ctx.String("passphrase-file"), ctx.String("kms")
+		c.recoveryFile = ctx.String("recovery-file")
+	}
+	return nil
 }
 
 func readConfig(file string) (*config, error) {

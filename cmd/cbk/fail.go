@@ -12,7 +12,7 @@ import (
 	"cbk/index"
 	"cbk/pack"
 	"cbk/repo"
-	"cbk/repo/keys"
+	"cbk/repo/roles"
 	"cbk/repo/store"
 	"cbk/restore"
 	"cbk/snapshot"
@@ -71,7 +71,15 @@ var failures = []struct {
 	{as[usage], failure{exitUsage, "usage", "cbk help lists the commands, cbk help COMMAND its flags"}},
 	{is(repo.ErrNoRepository), failure{exitNoRepo, "no-repository", "check --repo, or make a repository with cbk init"}},
 	{is(store.ErrNoStore), failure{exitNoRepo, "no-repository", "check --repo, or make a repository with cbk init"}},
-	{is(keys.ErrPassphrase), failure{exitKey, "wrong-key", "check the passphrase file"}},
+	{is(roles.ErrRolledBack), failure{exitDamage, "rolled-back", "the store shows an older state than this machine has seen: find out who put it there"}},
+	{is(roles.ErrLast), failure{exitRefused, "last-key", "add another with cbk key add first"}},
+	{is(roles.ErrRevoked), failure{exitKey, "revoked", "ask an owner of the repository for another key"}},
+	{is(roles.ErrRole), failure{exitKey, "not-allowed", ""}},
+	{is(roles.ErrUnknownSigner), failure{exitUsage, "not-found", "cbk key list shows the keys"}},
+	{is(roles.ErrNoSealKey), failure{exitKey, "wrong-key", "use a key that was there when the backup was made, or sealed anew since"}},
+	{is(roles.ErrKeyFile), failure{exitUsage, "usage", "export another with cbk key export"}},
+	{repo.KeyMismatch, failure{exitKey, "wrong-key", "check the key"}},
+	{is(repo.ErrUnfinishedInit), failure{exitUsage, "unfinished-init", "if no other init is running: cbk init --discard-unfinished"}},
 	{is(repo.ErrRepositoryExists), failure{exitUsage, "exists", "use it, or choose another --repo"}},
 	{is(repo.ErrSnapshotExists), failure{exitUsage, "duplicate-name", "choose another --name"}},
 	{is(snapshot.ErrNotFound), failure{exitUsage, "not-found", "cbk list shows what there is"}},

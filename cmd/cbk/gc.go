@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"cbk/repo"
+	"cbk/repo/roles"
 )
 
 func gcCommand() *cli.Command {
@@ -25,14 +26,18 @@ func gcCommand() *cli.Command {
 				return err
 			}
 			defer s.close(&err)
+			opt := repo.GCOptions{Grace: c.Duration("grace"), MinAge: c.Duration("min-age"), Now: time.Now}
 			domains, err := s.repo.Domains(c.Context)
 			if err != nil {
 				return err
 			}
 			doc := gcJSON{Schema: "cbk.gc/1", Nodes: len(domains)}
 			var failed error
+			if doc.Adopted, doc.Unreadable, failed = s.repo.Adopt(c.Context, opt); errors.Is(failed, roles.ErrRole) {
+				return failed
+			}
 			for _, d := range domains {
-				res, err := s.repo.GC(c.Context, d, repo.GCOptions{Grace: c.Duration("grace"), MinAge: c.Duration("min-age"), Now: time.Now})
+				res, err := s.repo.GC(c.Context, d, opt)
 				if err != nil {
 					// One node's damage keeps nobody else's space.
 					failed = errors.Join(failed, err)
@@ -57,6 +62,8 @@ type gcJSON struct {
 	Condemned   int    `json:"packs_condemned"`
 	Deleted     int    `json:"packs_deleted"`
 	BytesFreed  int64  `json:"bytes_freed"`
+	Adopted     int    `json:"packs_adopted"`
+	Unreadable  int    `json:"packs_unreadable"`
 	Copied      int    `json:"blobs_copied"`
 	Aborted     int    `json:"sessions_aborted"`
 	AbortsLost  int    `json:"aborts_lost"`

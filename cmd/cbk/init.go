@@ -7,15 +7,17 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"cbk/repo"
-	"cbk/repo/keys"
+	"cbk/repo/roles"
 	"cbk/repo/store"
 )
 
 func initCommand() *cli.Command {
 	return &cli.Command{
 		Name: "init", Usage: "make a repository",
-		Flags: commonFlags(&cli.StringFlag{Name: "pack-size", Usage: "`SIZE` of the objects that hold data, 1 MiB to 128 MiB",
-			Value: humanize.IBytes(repo.DefaultPackSize)}),
+		Flags: commonFlags(
+			&cli.StringFlag{Name: "pack-size", Usage: "`SIZE` of the objects that hold data, 1 MiB to 128 MiB",
+				Value: humanize.IBytes(repo.DefaultPackSize)},
+			&cli.BoolFlag{Name: "discard-unfinished", Usage: "remove what an init that died has left"}),
 		Action: func(c *cli.Context) error {
 			if err := none(c); err != nil {
 				return err
@@ -28,13 +30,11 @@ func initCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			size, err := humanize.ParseBytes(c.String("pack-size"))
-			if err != nil || size > 1<<40 {
-				return usageError("--pack-size %q: give a size like 64MiB", c.String("pack-size"))
+			settings := repo.DefaultSettings()
+			if settings.PackSize, err = packSize(c); err != nil {
+				return err
 			}
-			settings := repo.DefaultConfig()
-			settings.PackSize = int(size)
-			pass, err := passphrase(cfg, c.App.ErrWriter)
+			slots, recovery, err := cfg.firstSlots(c)
 			if err != nil {
 				return err
 			}
@@ -43,18 +43,54 @@ func initCommand() *cli.Command {
 				return err
 			}
 			defer st.Close()
-			if err := repo.Init(c.Context, st, pass, keys.DefaultCost, settings); err != nil {
+			if c.Bool("discard-unfinished") {
+				err = repo.DiscardUnfinishedInit(c.Context, st)
+			}
+			if err == nil {
+				err = repo.Init(c.Context, st, settings, slots...)
+			}
+			if err != nil {
 				return fmt.Errorf("init %s: %w", cfg.Repository, err)
 			}
-			return printInit(c, cfg.Repository)
+			return printInit(c, cfg.Repository, recovery)
 		},
 	}
 }
 
-func printInit(c *cli.Context, url string) error {
-	if c.Bool("json") {
-		return printJSON(c.App.Writer, map[string]any{"schema": "cbk.init/1", "repository": url})
+func packSize(c *cli.Context) (int, error) {
+	size, err := humanize.ParseBytes(c.String("pack-size"))
+	if err != nil || size > 1<<40 {
+		return 0, usageError("--pack-size %q: give a size like 64MiB", c.String("pack-size"))
 	}
-	_, err := fmt.Fprintf(c.App.Writer, "repository ready at %s\nkeep the passphrase: without it nothing in the repository can be read\n", url)
+	return int(size), nil
+}
+
+// firstSlots are the owner's: by the key management service or passphrase as configured, and by a recovery key that is
+// printed once.
+func (c *config) firstSlots(ctx *cli.Context) (slots []roles.Wrapping, recovery string, err error) {
+	own := roles.Wrapping{}
+	switch {
+	case c.KeyFile != "" || c.recoveryFile != "":
+		return nil, "", usageError("a repository begins with a passphrase or a key management service; key files are exported from it")
+	case c.KMS != "":
+		own = roles.KMS(ctx.Context, c.KMS)
+	default:
+		pass, err := c.passphrase(ctx.App.ErrWriter)
+		if err != nil {
+			return nil, "", err
+		}
+		own = roles.Passphrase(pass, roles.DefaultCost)
+	}
+	spare, recovery := roles.Recovery()
+	return []roles.Wrapping{own, spare}, recovery, nil
+}
+
+func printInit(c *cli.Context, url, recovery string) error {
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, map[string]any{"schema": "cbk.init/1", "repository": url, "recovery_key": recovery})
+	}
+	_, err := fmt.Fprintf(c.App.Writer, "repository ready at %s\n"+
+		"recovery key, shown this once: %s\n"+
+		"keep it and the passphrase apart from each other: without one of them nothing in the repository can be read\n", url, recovery)
 	return err
 }

@@ -40,7 +40,7 @@ func listCommand() *cli.Command {
 	}
 }
 
-// listJSON is cbk.list/1. Restorable is null until replica sets are computed.
+// listJSON is cbk.list/1. Complete is null for a key that sees only some nodes, restorable until replica sets are computed.
 type listJSON struct {
 	Schema  string       `json:"schema"`
 	Backups []listedJSON `json:"backups"`
@@ -54,7 +54,7 @@ type listedJSON struct {
 	Finished    *string `json:"finished"`
 	NodesTotal  int     `json:"nodes_total"`
 	NodesDone   int     `json:"nodes_done"`
-	Complete    bool    `json:"complete"`
+	Complete    *bool   `json:"complete"`
 	Restorable  any     `json:"restorable"`
 	BytesSource int64   `json:"bytes_source"`
 	BytesStored int64   `json:"bytes_stored"`
@@ -71,8 +71,12 @@ func listDocument(all []snapshot.Backup) listJSON {
 func listed(b *snapshot.Backup) listedJSON {
 	total := b.Total()
 	out := listedJSON{Name: b.Name, Cluster: b.Cluster, Mode: b.Nodes[0].Mode, Started: clock(b.Started()),
-		NodesTotal: len(b.Nodes) + len(b.Missing), NodesDone: len(b.Nodes), Complete: b.Complete(),
+		NodesTotal: len(b.Nodes) + len(b.Missing), NodesDone: len(b.Nodes),
 		BytesSource: total.BytesSource, BytesStored: total.BytesStored}
+	if !b.Partial {
+		complete := b.Complete()
+		out.Complete = &complete
+	}
 	if b.Complete() {
 		finished := clock(b.Finished())
 		out.Finished = &finished
@@ -83,6 +87,9 @@ func listed(b *snapshot.Backup) listedJSON {
 // nodes says how many of a backup's nodes are in.
 func nodes(b *snapshot.Backup) string {
 	total := len(b.Nodes) + len(b.Missing)
+	if b.Partial {
+		return fmt.Sprintf("%s seen with this key of %d", plural(len(b.Nodes), "node"), total)
+	}
 	if b.Complete() {
 		return fmt.Sprintf("%d of %d nodes", len(b.Nodes), total)
 	}

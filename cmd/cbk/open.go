@@ -1,21 +1,23 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"runtime/debug"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
 	"cbk/cassandra/node"
 	"cbk/repo"
+	"cbk/repo/roles"
 	"cbk/repo/store"
 )
 
@@ -29,7 +31,7 @@ type session struct {
 	counts *store.Counts
 }
 
-// open reads the configuration and opens the repository with the passphrase.
+// open reads the configuration and opens the repository.
 func open(c *cli.Context, readOnly bool) (*session, error) {
 	log, err := logger(c)
 	if err != nil {
@@ -44,11 +46,11 @@ func open(c *cli.Context, readOnly bool) (*session, error) {
 		return nil, err
 	}
 	counted, counts := store.Counting(st)
-	pass, err := passphrase(cfg, c.App.ErrWriter)
+	unlock, err := cfg.unlock(c)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	r, err := repo.Open(c.Context, counted, pass, filepath.Join(cfg.StateDir, "cache"))
+	r, err := repo.Open(c.Context, counted, unlock, cfg.StateDir)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", cfg.Repository, err), st.Close())
 	}
@@ -61,28 +63,42 @@ func (s *session) close(err *error) { *err = errors.Join(*err, s.repo.Close()) }
 
 func (s *session) node() (*node.Node, error) { return node.New(s.cfg.node(), s.log) }
 
-// passphrase reads the first line of the passphrase file, else CBK_PASSPHRASE, else asks on a terminal.
-func passphrase(cfg *config, prompt io.Writer) ([]byte, error) {
-	if cfg.PassphraseFile != "" {
-		f, err := os.Open(cfg.PassphraseFile)
+// unlock returns what opens the repository: key file, passphrase file, key management service or recovery key as
+// configured, else CBK_PASSPHRASE, else a passphrase asked for on a terminal.
+func (c *config) unlock(ctx *cli.Context) (roles.Unlock, error) {
+	switch {
+	case c.KeyFile != "":
+		text, err := readFile("key file", c.KeyFile, roles.MaxKeyFile)
 		if err != nil {
-			return nil, usageError("passphrase file: %w", err)
+			return roles.Unlock{}, err
 		}
-		defer f.Close()
-		line, err := bufio.NewReader(io.LimitReader(f, maxPassphrase)).ReadBytes('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, usageError("passphrase file: %w", err)
+		f, err := roles.ParseKeyFile(text)
+		if err != nil {
+			return roles.Unlock{}, fmt.Errorf("key file %s: %w", c.KeyFile, err)
 		}
-		if line = bytes.TrimRight(line, "\r\n"); len(line) == 0 {
-			return nil, usageError("passphrase file %s: its first line is empty", cfg.PassphraseFile)
+		return roles.WithKeyFile(f), nil
+	case c.KMS != "":
+		return roles.WithKMS(ctx.Context, c.KMS), nil
+	case c.recoveryFile != "":
+		typed, err := firstLine("recovery file", c.recoveryFile)
+		if err != nil {
+			return roles.Unlock{}, err
 		}
-		return line, nil
+		return roles.WithRecovery(string(typed))
+	}
+	pass, err := c.passphrase(ctx.App.ErrWriter)
+	return roles.WithPassphrase(pass), err
+}
+
+func (c *config) passphrase(prompt io.Writer) ([]byte, error) {
+	if c.PassphraseFile != "" {
+		return firstLine("passphrase file", c.PassphraseFile)
 	}
 	if p := os.Getenv("CBK_PASSPHRASE"); p != "" {
 		return []byte(p), nil
 	}
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
-		return nil, usageError("no passphrase: set --passphrase-file, CBK_PASSPHRASE_FILE or passphrase_file: in the config")
+		return nil, usageError("no key: set --key-file or --passphrase-file, their variables, or key_file: or passphrase_file: in the config")
 	}
 	fmt.Fprint(prompt, "passphrase: ")
 	p, err := term.ReadPassword(int(os.Stdin.Fd()))
@@ -91,4 +107,49 @@ func passphrase(cfg *config, prompt io.Writer) ([]byte, error) {
 		return nil, usageError("read passphrase: %w", err)
 	}
 	return p, nil
+}
+
+// firstLine reads a secret that somebody keeps in a file.
+func firstLine(what, file string) ([]byte, error) {
+	text, err := readFile(what, file, maxPassphrase)
+	if err != nil {
+		return nil, err
+	}
+	line, _, _ := bytes.Cut(text, []byte("\n"))
+	if line = bytes.TrimRight(line, "\r"); len(line) == 0 {
+		return nil, usageError("%s %s: its first line is empty", what, file)
+	}
+	return line, nil
+}
+
+func readFile(what, file string, limit int64) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, usageError("%s: %w", what, err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = fmt.Errorf("%s has more than %d bytes", file, limit)
+	}
+	if err != nil {
+		return nil, usageError("%s: %w", what, err)
+	}
+	return text, nil
+}
+
+// domain returns whose blobs a backup shares: with a writer's key file the domain it was made for, which outlives the
+// node; else what --node or node: say, else ("") the node's host id.
+func (s *session) domain(c *cli.Context) (string, error) {
+	label := cmp.Or(c.String("node"), s.cfg.Node)
+	own := s.repo.Key().Domains()
+	switch {
+	case s.repo.Key().Role() != roles.RoleWriter || slices.Contains(own, label):
+		return label, nil
+	case label != "":
+		return "", usageError("the key file is for %s, not for %s", strings.Join(own, ", "), label)
+	case len(own) == 1:
+		return own[0], nil
+	}
+	return "", usageError("the key file is for %d nodes: choose one with --node or node:", len(own))
 }

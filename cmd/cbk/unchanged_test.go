@@ -17,6 +17,7 @@ import (
 	"cbk/cassandra/cassandratest"
 	"cbk/cassandra/node"
 	"cbk/repo"
+	"cbk/repo/roles"
 	"cbk/repo/store"
 	"cbk/snapshot"
 )
@@ -49,7 +50,7 @@ func (r *rig) take(name string, o *opened) (*snapshot.Result, *store.Counts, err
 		r.t.Fatal(err)
 	}
 	counted, counts := store.Counting(st)
-	opening, err := repo.Open(r.t.Context(), counted, []byte("correct horse"), r.path("state/cache"))
+	opening, err := repo.Open(r.t.Context(), counted, roles.WithPassphrase([]byte("correct horse")), r.path("state"))
 	if err != nil {
 		r.t.Fatal(err)
 	}

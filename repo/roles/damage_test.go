@@ -58,10 +58,10 @@ func TestEveryChangedSlotIsNamed(t *testing.T) {
 		if self != nil {
 			t.Fatal("it opens")
 		}
-		if self, err := u.openSlots(trust, one(Object{contentName(c), c})); self != nil || err == nil {
+		if self, err := u.openSlots(trust, one(Object{KeyObjectName(c), c})); self != nil || err == nil {
 			t.Fatal("a replaced slot opens")
 		} else if bytes.HasPrefix(c, slotMagic[:]) {
-			wantDamage(t, "a replaced slot", contentName(c), err)
+			wantDamage(t, "a replaced slot", KeyObjectName(c), err)
 		}
 	}
 }
@@ -78,10 +78,10 @@ func TestEveryChangedGrantIsNamed(t *testing.T) {
 		if b != nil {
 			t.Fatal("it opens")
 		}
-		if b, err := findGrant(trust, f.self, p, one(Object{contentName(c), c})); b != nil || !errors.Is(err, ErrNoGrant) {
+		if b, err := findGrant(trust, f.self, p, one(Object{KeyObjectName(c), c})); b != nil || !errors.Is(err, ErrNoGrant) {
 			t.Fatal("a replaced grant opens")
 		} else if grantOf(c, f.KeyID) {
-			wantDamage(t, "a replaced grant", contentName(c), err)
+			wantDamage(t, "a replaced grant", KeyObjectName(c), err)
 		}
 	}
 }
@@ -158,7 +158,7 @@ func asGrant(t *testing.T, v *vault, signer ed25519.PrivateKey, p *Principal, b 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Object{contentName(data), data}
+	return Object{KeyObjectName(data), data}
 }
 
 func TestGrantsOfOthersAreRefused(t *testing.T) {
@@ -222,7 +222,7 @@ func TestVersionsToComeAreToldFromDamage(t *testing.T) {
 		c := bytes.Clone(data[:len(data)-ed25519.SignatureSize])
 		c[at] = value
 		c = append(c, ed25519.Sign(owner, message(v.id, c))...)
-		return Object{contentName(c), c}
+		return Object{KeyObjectName(c), c}
 	}
 	p, _ := trust.Principal(f.KeyID)
 	for _, at := range []int{4, 5} {

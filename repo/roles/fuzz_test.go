@@ -81,7 +81,7 @@ func FuzzSlot(f *testing.F) {
 		if cost, _, err := parseCost(s.params); err == nil && cost.Time*cost.Memory > cheap.Memory {
 			return // within bounds, but slow
 		}
-		o := Object{contentName(raw), raw}
+		o := Object{KeyObjectName(raw), raw}
 		for _, u := range []Unlock{WithPassphrase([]byte("sesame")), WithKMS(t.Context(), kmsURL)} {
 			if self, err := u.openSlots(v.owner.trust, one(o)); err == nil && self.id() != s.key {
 				t.Fatal("a slot opens to another key")

@@ -116,3 +116,23 @@ func Superseded(t *Trust, objects iter.Seq2[Object, error]) ([]string, error) {
 	}
 	return names, nil
 }
+
+// Slot is one way to open a key.
+type Slot struct {
+	Name string // of the object
+	Kind string // "passphrase", "KMS" or "recovery secret"
+}
+
+// Slots returns the slots of all keys, revoked ones too; a key that only its file holds has none.
+func Slots(t *Trust, objects iter.Seq2[Object, error]) (map[KeyID][]Slot, error) {
+	all := map[KeyID][]Slot{}
+	for o, err := range objects {
+		if err != nil {
+			return nil, fmt.Errorf("read key objects: %w", err)
+		}
+		if s, _ := readSlot(t, o); s != nil {
+			all[s.key] = append(all[s.key], Slot{o.Name, s.kind.String()})
+		}
+	}
+	return all, nil
+}

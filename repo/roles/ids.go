@@ -143,8 +143,8 @@ const (
 	trustPrefix = "trust/"
 )
 
-// contentName is the name of an object that is called by its content.
-func contentName(data []byte) string { return keysPrefix + pack.ID(sha256.Sum256(data)).String() }
+// KeyObjectName is the name of a slot or grant: it is called by its content.
+func KeyObjectName(data []byte) string { return keysPrefix + pack.ID(sha256.Sum256(data)).String() }
 
 // TrustName returns the object name of statement n of the trust log; n counts from 1.
 func TrustName(n uint64) string { return fmt.Sprintf("%s%d", trustPrefix, n) }

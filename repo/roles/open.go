@@ -224,7 +224,7 @@ func (u Unlock) try(t *Trust, name string, s *slot) (*identity, error) {
 }
 
 func checkName(o Object) error {
-	if contentName(o.Data) != o.Name {
+	if KeyObjectName(o.Data) != o.Name {
 		return &DamagedObjectError{o.Name, "its bytes do not match its name"}
 	}
 	return nil

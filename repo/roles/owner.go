@@ -94,7 +94,7 @@ func (o *Owner) AddSlot(role Role, w Wrapping) (KeyID, []Object, error) {
 	if a.err == nil {
 		var data []byte
 		data, a.err = sealSlot(a.trust.repository, a.bundle.owner, self, w)
-		a.keys = append(a.keys, Object{contentName(data), data})
+		a.keys = append(a.keys, Object{KeyObjectName(data), data})
 	}
 	objects, err := a.finish()
 	if err != nil {
@@ -299,7 +299,7 @@ func (a *act) grant(chosen func(*Principal) bool) {
 			return
 		}
 		data, err := encodeGrant(a.trust, a.bundle.owner, p, b)
-		a.keys, a.err = append(a.keys, Object{contentName(data), data}), err
+		a.keys, a.err = append(a.keys, Object{KeyObjectName(data), data}), err
 	}
 }
 

@@ -47,19 +47,25 @@ func (k *Keyring) NewSession(domain string) (*pack.Key, pack.Session, error) {
 	if !k.principal.Writes(domain) {
 		return nil, pack.Session{}, fmt.Errorf("%s in domain %s: %w", k.Role(), domain, ErrRole)
 	}
-	to, public, err := k.trust.SealKey(domain)
-	if err != nil {
-		return nil, pack.Session{}, err
-	}
 	var id pack.SessionID
 	rand.Read(id[:])
 	key := &pack.Key{ID: [8]byte(id[:8])}
 	rand.Read(key.Secret[:])
-	sealed, err := sealSession(k.trust.repository, domain, id, to, public, key)
+	sealed, err := k.SealSession(domain, id, key)
 	if err != nil {
 		return nil, pack.Session{}, err
 	}
 	return key, pack.Session{ID: id, Sealed: sealed}, nil
+}
+
+// SealSession seals the key of a session, by who drew it, to the newest seal key of the trust log. Errors match
+// ErrNoSealKey.
+func (k *Keyring) SealSession(domain string, id pack.SessionID, key *pack.Key) ([]byte, error) {
+	to, public, err := k.trust.SealKey(domain)
+	if err != nil {
+		return nil, err
+	}
+	return sealSession(k.trust.repository, domain, id, to, public, key)
 }
 
 // OpenSession returns the data key of a session, from the sealed form s carries or from an overlay. overlays returns

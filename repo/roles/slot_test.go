@@ -129,7 +129,7 @@ func TestTheDefaultCostIsWithinWhatIsAccepted(t *testing.T) {
 // resealed is a slot as the owner would have signed it, with the params of somebody who means harm.
 func resealed(v *vault, s *slot) Object {
 	data := s.encode(v.id, v.owner.bundle.owner)
-	return Object{contentName(data), data}
+	return Object{KeyObjectName(data), data}
 }
 
 func TestHostileParamsAreRefusedBeforeTheyCost(t *testing.T) {

@@ -1,0 +1,105 @@
+package repo
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"cbk/pack"
+	"cbk/repo/roles"
+	"cbk/repo/store"
+)
+
+// keys compares each key object with its name. That their owner signed them is seen by those who open with them.
+func (c *Checker) keys(ctx context.Context) error {
+	for _, name := range c.inv.keys {
+		data, err := c.repo.st.Get(ctx, name, roles.MaxGrant)
+		if err == nil && roles.KeyObjectName(data) != name {
+			err = &DamageError{Object: name, What: "its bytes do not match its name"}
+		}
+		if err := c.note(asDamage(name, err)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// trust compares the trust log in the store with the one that was verified as the repository was opened, part of which
+// this machine may have kept.
+func (c *Checker) trust(ctx context.Context) error {
+	for i, want := range c.repo.trust.all() {
+		name := roles.TrustName(uint64(i) + 1)
+		got, err := c.repo.st.Get(ctx, name, roles.MaxStatement)
+		if err == nil && !bytes.Equal(got, want) {
+			err = &DamageError{Object: name, What: "it is not the statement seen before"}
+		}
+		if err := c.note(asDamage(name, err)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// records opens pending roots and tombstones.
+func (c *Checker) records(ctx context.Context) error {
+	for _, name := range c.inv.records {
+		var err error
+		if Classify(name) == KindPending {
+			_, err = c.repo.readPending(ctx, name)
+		} else {
+			_, err = c.repo.readEpoch(ctx, store.Info{Name: name})
+		}
+		// What another command has removed since the listing is no damage.
+		if err := c.note(ignoreMissing(err)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// overlays opens the session keys that rotation has sealed anew, if the key can, after Packs has met the sessions.
+func (c *Checker) overlays(ctx context.Context) error {
+	for _, name := range c.inv.sessions {
+		parts := strings.Split(name, "/")
+		raw, _ := hex.DecodeString(parts[1]) // the grammar has been checked
+		id := pack.SessionID(raw)
+		to, _ := roles.ParseSealKeyID(parts[2])
+		sealed, err := c.repo.overlays(ctx, id)(to)
+		if domain, ok := c.domains[id]; ok && err == nil && sealed != nil && c.repo.Reads() {
+			_, err = c.repo.Key().OpenSession(domain, pack.Session{ID: id, Sealed: sealed}, nil)
+			if errors.Is(err, roles.ErrNoSealKey) && roles.SealKeyID(sealed[:8]) == to {
+				err = nil // sealed to a key that this reader was not given, or that was destroyed
+			} else if errors.Is(err, roles.ErrNoSealKey) {
+				err = pack.ErrAuthentication
+			}
+		}
+		if err := c.note(asDamage(name, err)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chains checks in every domain that no root went without a deletion record: each root names the one that its author
+// made before.
+func (c *Checker) chains(ctx context.Context) error {
+	for _, domain := range c.inv.Domains {
+		var all []linked
+		err := c.repo.eachLink(ctx, domain, func(l linked, err error) error {
+			if err == nil {
+				all = append(all, l)
+			}
+			return c.note(err)
+		})
+		if err != nil {
+			return err
+		}
+		for _, l := range broken(all) {
+			c.find.Damage(&DamageError{Object: l.name, What: fmt.Sprintf("backup %d of key %s here, whose backup before it has neither root nor deletion record", l.Sequence, l.Author)})
+		}
+	}
+	return nil
+}
