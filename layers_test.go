@@ -19,6 +19,7 @@ var mayImport = map[string][]string{
 	"repo":                         {"index", "pack", "pack/wire", "repo/roles", "repo/store"},
 	"repo/roles":                   {"pack", "pack/wire"},
 	"repo/gcmodel":                 {},
+	"repo/swarm":                   {},
 	"repo/store":                   {"repo/store/filedriver"},
 	"repo/store/storetest":         {"repo/store"},
 	"repo/store/storefault":        {"repo/store"},

@@ -89,3 +89,22 @@ func (r *Repo) claimName(ctx context.Context, class pack.Class, name string, bod
 	}
 	return err == nil, err
 }
+
+// Find returns where the root of a backup name stands; the error matches store.ErrNotFound if there is none.
+func (r *Repo) Find(ctx context.Context, domain, backup string) (string, error) {
+	d, err := r.domain(domain)
+	if err != nil {
+		return "", err
+	}
+	for n := range uint32(maxAttempts) {
+		name := RootName(domain, d.SnapshotID(backup, n))
+		f, err := r.fateOf(ctx, name)
+		if err != nil || f == committed {
+			return name, err
+		}
+		if f == undecided {
+			break
+		}
+	}
+	return "", fmt.Errorf("backup %q in domain %s: %w", backup, domain, store.ErrNotFound)
+}
