@@ -25,10 +25,15 @@ type Unlock struct {
 
 // WithPassphrase opens the slots of a passphrase.
 func WithPassphrase(passphrase []byte) Unlock {
+	spent := uint32(0) // KiB
 	return Unlock{kind: slotPassphrase, secret: func(params []byte) (*slotSecret, error) {
 		cost, salt, err := parseCost(params)
 		if err != nil {
 			return nil, &paramsError{err}
+		}
+		if spent += cost.Time * cost.Memory; spent > maxAllWork {
+			spent = maxAllWork
+			return nil, errCostly
 		}
 		return stretch(passphrase, salt, cost), nil
 	}}
@@ -72,6 +77,9 @@ func WithRecovery(typed string) (Unlock, error) {
 
 // WithKeyFile opens with a key file, without any slot.
 func WithKeyFile(f *KeyFile) Unlock { return Unlock{file: f} }
+
+// errCostly ends an unlock whose slots together ask for more work than their opener should have to do.
+var errCostly = errors.New("the slots ask for too much key derivation")
 
 // paramsError means that a slot's params are at fault, not what it is opened with.
 type paramsError struct{ error }

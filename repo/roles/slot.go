@@ -46,9 +46,10 @@ const (
 
 	// The most a repository may ask of its opener: a hostile one must not be able to exhaust it.
 	maxTime    = 16
-	maxMemory  = 256 << 10 // KiB
+	maxMemory  = 128 << 10 // KiB
 	maxThreads = 16
-	maxWork    = 4 * maxMemory // KiB written by all passes: about a second
+	maxWork    = 8 * maxMemory // KiB written by all passes of one slot: about a second
+	maxAllWork = 4 * maxWork   // by those of all slots tried: twenty of the default cost
 )
 
 var slotMagic = [4]byte{'c', 'b', 'k', 'S'}
