@@ -1,18 +1,40 @@
 # make demo     one real Cassandra node, backed up, destroyed, restored and compared
 # make test     everything that decides whether a change may land
 # make soak     what takes longer: 10 GB through backup and restore, with memory measured
+# make bench    write and read path on one core and on two, in MB/s and beside SHA-256
 # make build    bin/cbk
+# make dist     dist/: static binaries for linux on amd64 and arm64, and SHA256SUMS; VERSION names them
 # make lint     vet, staticcheck, gofmt
 # make fuzz     each fuzz target for FUZZTIME
 # make readme   writes the README's excerpt from a run of the demo
 FUZZTIME ?= 30s
 GO ?= go
+DIST ?= dist
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: all build demo test lint soak fuzz readme deps
+.PHONY: all build bench binaries demo dist test lint soak fuzz readme deps
 all: build
 
 build:
 	$(GO) build -o bin/cbk ./cmd/cbk
+
+# One process for each number of processors: a benchmark with parts is not run again for the next -cpu of a list.
+bench:
+	@for n in 1 2; do $(GO) test ./repo -run '^$$' -bench . -benchtime 3x -cpu $$n -timeout 30m || exit 1; done
+
+# The same source and VERSION give the same bytes wherever they are built: no paths, no state of the work tree.
+binaries:
+	@mkdir -p $(DIST)
+	@for arch in amd64 arm64; do \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch GOAMD64=v1 GOARM64=v8.0 GOFLAGS= $(GO) build -trimpath -buildvcs=false \
+			-ldflags '-s -w -X main.release=$(VERSION)' -o $(DIST)/cbk-linux-$$arch ./cmd/cbk || exit 1; \
+	done
+	@cd $(DIST) && sha256sum cbk-linux-amd64 cbk-linux-arm64 > SHA256SUMS
+
+# The test builds them a second time, elsewhere.
+dist: binaries
+	CBK_DIST=$(abspath $(DIST)) VERSION=$(VERSION) $(GO) test -count 1 -tags dist -run Dist ./cmd/cbk
+	@cat $(DIST)/SHA256SUMS
 
 demo: deps build
 	$(GO) run ./cassandra/cassandratest/demo -cbk bin/cbk

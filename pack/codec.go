@@ -3,6 +3,7 @@ package pack
 import (
 	"fmt"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -26,31 +27,50 @@ const (
 
 // Codec compresses blob plaintexts and undoes it within MaxBlob. Safe for concurrent use.
 type Codec struct {
-	enc *zstd.Encoder
+	enc atomic.Pointer[encoder]
 	dec *zstd.Decoder
 }
 
-// NewCodec returns a codec at zstd's fastest level. Its memory is about 8 MiB per processor.
+// encoder is all that a level needs. One that is replaced is garbage once its last blob is done: only one level's memory
+// is held.
+type encoder struct {
+	*zstd.Encoder
+	level Level
+}
+
+// NewCodec returns a codec at the fastest level. Its memory is at most 8 MiB per processor, at each level.
 func NewCodec() (*Codec, error) {
-	n := runtime.GOMAXPROCS(0)
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(n),
-		zstd.WithEncoderCRC(false), zstd.WithWindowSize(2<<20), zstd.WithLowerEncoderMem(true))
-	if err != nil {
-		return nil, fmt.Errorf("zstd encoder: %w", err)
-	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(n), zstd.WithDecoderMaxMemory(MaxBlob),
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithDecoderMaxMemory(MaxBlob),
 		zstd.WithDecoderMaxWindow(MaxBlob), zstd.WithDecodeAllCapLimit(true))
 	if err != nil {
 		return nil, fmt.Errorf("zstd decoder: %w", err)
 	}
-	return &Codec{enc: enc, dec: dec}, nil
+	c := &Codec{dec: dec}
+	return c, c.SetLevel(Fastest)
+}
+
+// Level returns the level of the blobs encoded from here on.
+func (c *Codec) Level() Level { return c.enc.Load().level }
+
+// SetLevel changes the level; blobs being encoded keep theirs.
+func (c *Codec) SetLevel(l Level) error {
+	if have := c.enc.Load(); have != nil && have.level == l {
+		return nil
+	}
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(l.zstd()), zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)),
+		zstd.WithEncoderCRC(false), zstd.WithWindowSize(2<<20), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		return fmt.Errorf("zstd encoder: %w", err)
+	}
+	c.enc.Store(&encoder{enc, l})
+	return nil
 }
 
 // Encode appends the codec byte and plain, compressed where that saves bytes, to dst.
 func (c *Codec) Encode(dst, plain []byte) []byte {
-	start := len(dst)
-	if c.worthwhile(plain) {
-		dst = c.enc.EncodeAll(plain, append(dst, codecZstd))
+	start, enc := len(dst), c.enc.Load()
+	if enc.worthwhile(plain) {
+		dst = enc.EncodeAll(plain, append(dst, codecZstd))
 		if len(dst)-start <= len(plain) {
 			return dst
 		}
@@ -58,12 +78,12 @@ func (c *Codec) Encode(dst, plain []byte) []byte {
 	return append(append(dst[:start], codecRaw), plain...)
 }
 
-func (c *Codec) worthwhile(plain []byte) bool {
+func (e *encoder) worthwhile(plain []byte) bool {
 	if len(plain) <= sampleSize {
 		return len(plain) > 0
 	}
 	mid := (len(plain) - sampleSize) / 2
-	sample := c.enc.EncodeAll(plain[mid:mid+sampleSize], make([]byte, 0, sampleSize+1024))
+	sample := e.EncodeAll(plain[mid:mid+sampleSize], make([]byte, 0, sampleSize+1024))
 	return len(sample)*100 <= sampleSize*(100-sampleGain)
 }
 

@@ -37,8 +37,9 @@ type packer struct {
 	open    [openPacks]*pack.Builder
 	free    []*pack.Builder
 	memory  map[*pack.Builder][]byte
-	held    int // bytes of blobs in all buffers
-	moving  int // packs on their way
+	held    int           // bytes of blobs in all buffers
+	moving  int           // packs on their way
+	waited  time.Duration // by all workers, for a pack to leave, since the level was last chosen
 	full    chan *pack.Builder
 	ended   chan struct{}
 	stop    sync.Once
@@ -48,10 +49,12 @@ type packer struct {
 	entries int
 	last    time.Time
 	seq     uint64
+	sent    int       // packs
+	chosen  time.Time // when the level was
 }
 
 func newPacker(s *Session, newest uint64) *packer {
-	p := &packer{s: s, session: s.sealed, scope: pack.TailScope(s.repo.id, s.dom.Label), seq: newest, last: time.Now(),
+	p := &packer{s: s, session: s.sealed, scope: pack.TailScope(s.repo.id, s.dom.Label), seq: newest, last: time.Now(), chosen: time.Now(),
 		memory: make(map[*pack.Builder][]byte), full: make(chan *pack.Builder, packBuffers), ended: make(chan struct{})}
 	p.changed.L = &p.mu
 	go p.upload()
@@ -65,7 +68,7 @@ func (p *packer) add(t pack.Type, id pack.ID, sealed []byte, plain int) error {
 	defer p.mu.Unlock()
 	budget := openPacks*p.s.repo.settings.PackSize + p.s.repo.settings.PackSize/4
 	for p.held+len(sealed) > budget && p.moving > 0 {
-		p.changed.Wait()
+		p.wait()
 	}
 	var coin [1]byte
 	rand.Read(coin[:])
@@ -111,8 +114,15 @@ func (p *packer) buffer() (*pack.Builder, error) {
 		if len(p.memory) < packBuffers {
 			return p.newBuffer()
 		}
-		p.changed.Wait()
+		p.wait()
 	}
+}
+
+// wait lets go of the lock until a pack has left its buffer or the session has failed.
+func (p *packer) wait() {
+	start := time.Now()
+	p.changed.Wait()
+	p.waited += time.Since(start)
 }
 
 // newBuffer maps memory outside Go's heap: what is given back to the system there is gone at once.
@@ -149,11 +159,29 @@ func (p *packer) upload() {
 			}
 		}
 		p.release(b, held)
+		if p.sent++; p.sent%openPacks == 0 {
+			p.chooseLevel()
+		}
 	}
 	if p.s.ctx.Err() == nil {
 		if err := p.writeShard(); err != nil {
 			p.s.cancel(err)
 		}
+	}
+}
+
+// chooseLevel lets workers compress harder while they would only wait for the store. Open packs fill evenly and leave
+// one after another, so it looks at as many packs at a time.
+func (p *packer) chooseLevel() {
+	p.mu.Lock()
+	waited := p.waited
+	p.waited = 0
+	p.mu.Unlock()
+	elapsed := time.Since(p.chosen)
+	p.chosen = time.Now()
+	codec := p.s.seal.Codec
+	if err := codec.SetLevel(codec.Level().Next(float64(waited) / float64(elapsed) / float64(p.s.width))); err != nil {
+		p.s.cancel(err)
 	}
 }
 

@@ -43,6 +43,7 @@ type Session struct {
 	cancel  context.CancelCauseFunc
 	buffers chan []byte
 	jobs    chan *job
+	width   int // workers
 	workers sync.WaitGroup
 	packs   *packer
 
@@ -93,9 +94,13 @@ func (r *Repo) NewSession(ctx context.Context, domain string) (*Session, error) 
 	if err != nil {
 		return nil, err
 	}
+	codec, err := pack.NewCodec() // its level follows this session's store
+	if err != nil {
+		return nil, errors.Join(err, cache.Close())
+	}
 	s := &Session{repo: r, dom: d, cache: cache, key: key, sealed: sealed, view: view, claimed: make(map[pack.ID]struct{}),
-		relied: make(map[pack.ID]struct{}),
-		seal:   pack.Sealer{Codec: r.codec, Repository: r.id, Domain: domain, Hasher: d.Hasher}}
+		relied: make(map[pack.ID]struct{}), width: runtime.GOMAXPROCS(0),
+		seal: pack.Sealer{Codec: codec, Repository: r.id, Domain: domain, Hasher: d.Hasher}}
 	newest, err := cache.Sync(ctx, source{Repo: r, dom: d, writing: true}, domain)
 	if err == nil {
 		s.lost, err = r.lostSessions(ctx, domain, cache)
@@ -105,7 +110,7 @@ func (r *Repo) NewSession(ctx context.Context, domain string) (*Session, error) 
 	}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	s.packs = newPacker(s, newest)
-	s.startWorkers(runtime.GOMAXPROCS(0))
+	s.startWorkers(s.width)
 	return s, nil
 }
 

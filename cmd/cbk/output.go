@@ -45,8 +45,14 @@ func columns(from, to int) (c []table.ColumnConfig) {
 	return c
 }
 
+// release is the version that make dist links in.
+var release string
+
 // version is what the build says of itself.
 func version() string {
+	if release != "" {
+		return release
+	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
 	}
