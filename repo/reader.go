@@ -3,7 +3,6 @@ package repo
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 
@@ -18,9 +17,14 @@ type Reader struct {
 	label string
 	books []book // one for each generation of the domain's keys, newest first
 
+	// shards is held for writing while the shards are reloaded, which empties the cache in between. It guards the next two.
+	shards   sync.RWMutex
+	reloaded bool
+	unread   []*DamageError // shards that could not be read
+
 	mu       sync.Mutex
 	sessions map[pack.SessionID]*pack.Key
-	reloaded bool
+	gone     map[pack.ID]bool // packs that are not there
 }
 
 // book is the index of one generation of a domain's keys.
@@ -43,9 +47,10 @@ type Scratch struct {
 	sealed []byte
 }
 
-// NewReader opens a domain for reading and brings its index up to date.
+// NewReader opens a domain for reading and brings its index up to date. Shards that are damaged are left out; they are
+// named when a blob is not found.
 func (r *Repo) NewReader(ctx context.Context, domain string) (*Reader, error) {
-	return r.newReader(ctx, domain, nil, func(d *roles.Domain) (*index.Cache, error) { return r.openCache(d, false) })
+	return r.newReader(ctx, domain, func(*DamageError) {}, func(d *roles.Domain) (*index.Cache, error) { return r.openCache(d, false) })
 }
 
 // NewCheckReader opens a domain as the store has it, without the local cache. Shards that cannot be read are given to
@@ -59,21 +64,37 @@ func (r *Repo) newReader(ctx context.Context, domain string, damaged func(*Damag
 	if err != nil {
 		return nil, err
 	}
-	rd := &Reader{repo: r, label: domain, sessions: make(map[pack.SessionID]*pack.Key)}
+	rd := &Reader{repo: r, label: domain, sessions: make(map[pack.SessionID]*pack.Key), gone: make(map[pack.ID]bool)}
 	for _, d := range slices.Backward(all) {
 		cache, err := open(d)
 		if err != nil {
 			return nil, errors.Join(err, rd.Close())
 		}
-		rd.books = append(rd.books, book{dom: d, cache: cache, src: source{Repo: r, dom: d, damaged: damaged},
+		rd.books = append(rd.books, book{dom: d, cache: cache, src: source{Repo: r, dom: d},
 			opener: pack.Sealer{Codec: r.codec, Repository: r.id, Domain: domain, Hasher: d.Hasher}})
-		b := &rd.books[len(rd.books)-1]
-		if _, err := cache.Sync(ctx, b.src, domain); err != nil {
-			return nil, errors.Join(err, rd.Close())
-		}
-		b.src.damaged = func(*DamageError) {} // told once; a later look for other holders goes on without them
+	}
+	if err := rd.sync(ctx, damaged); err != nil {
+		return nil, errors.Join(err, rd.Close())
 	}
 	return rd, nil
+}
+
+// sync brings all books in step with the store. damaged is told of shards that cannot be read, each once.
+func (rd *Reader) sync(ctx context.Context, damaged func(*DamageError)) error {
+	rd.unread = nil
+	for i := range rd.books {
+		b := &rd.books[i]
+		b.src.damaged = func(d *DamageError) {
+			if !slices.ContainsFunc(rd.unread, func(o *DamageError) bool { return o.Object == d.Object }) {
+				rd.unread = append(rd.unread, d)
+				damaged(d)
+			}
+		}
+		if _, err := b.cache.Sync(ctx, b.src, rd.label); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Close releases the local index.
@@ -88,80 +109,54 @@ func (rd *Reader) Close() (err error) {
 // Locate finds a blob. When no shard names it, the shards are listed once more before the blob is called lost: another
 // writer may have added them. The error for a lost blob is a *DamageError.
 func (rd *Reader) Locate(ctx context.Context, id pack.ID) (index.Location, error) {
-	at, err := rd.locate(ctx, id)
-	return at.Location, err
-}
-
-func (rd *Reader) locate(ctx context.Context, id pack.ID) (located, error) {
-	at, err := rd.lookup(id)
-	if err != nil || at.in != nil {
-		return at, err
+	loc, ok, err := rd.lookup(id)
+	if err != nil || ok {
+		return loc.Location, err
 	}
 	if err := rd.reload(ctx); err != nil {
-		return at, err
+		return loc.Location, err
 	}
-	if at, err = rd.lookup(id); err != nil || at.in != nil {
-		return at, err
+	if loc, ok, err = rd.lookup(id); err != nil || ok {
+		return loc.Location, err
 	}
-	return at, &DamageError{Object: indexPrefix + rd.label, What: "no shard names blob " + id.String()}
+	return loc.Location, rd.lost(id)
 }
 
-// lookup asks each book in turn; in is nil when none has the blob.
-func (rd *Reader) lookup(id pack.ID) (located, error) {
-	for i := range rd.books {
-		loc, ok, err := rd.books[i].cache.Lookup(id)
-		if err != nil || ok {
-			return located{loc, &rd.books[i]}, err
-		}
-	}
-	return located{}, nil
-}
-
-func (rd *Reader) reload(ctx context.Context) error {
-	rd.mu.Lock()
-	defer rd.mu.Unlock()
-	if rd.reloaded {
-		return nil
-	}
-	for _, b := range rd.books {
-		if _, err := b.cache.Sync(ctx, b.src, rd.label); err != nil {
-			return err
-		}
-	}
-	rd.reloaded = true
-	return nil
-}
-
-// Load returns the plaintext of a blob in dst's storage, authenticated. Errors for a blob that is lost or not as written
-// are *DamageError and name the pack.
+// Load returns the plaintext of one blob in dst's storage, authenticated: for what stands alone, as Fetch is for what
+// comes in numbers. Errors for a blob that is lost, or not as written at any of its holders, are *DamageError and name
+// the pack.
 func (rd *Reader) Load(ctx context.Context, w *Scratch, dst []byte, ref pack.ID, want pack.Type) ([]byte, error) {
-	loc, err := rd.locate(ctx, ref)
-	if err != nil {
+	alone := []item{{want: Want{ID: ref, Type: want}}}
+	it := &alone[0]
+	if err := rd.place(it); err != nil {
 		return nil, err
 	}
-	name := PackName(loc.Pack)
-	if loc.Type != want {
-		return nil, &DamageError{Object: name, What: fmt.Sprintf("blob %s is of type %d, %d belongs there", ref.Short(), loc.Type, want)}
+	for {
+		if rd.astray(it) {
+			if err := rd.heal(ctx, alone); err != nil {
+				return nil, err
+			}
+		}
+		if it.err != nil {
+			return nil, it.err
+		}
+		plain, err := rd.read(ctx, w, dst, &it.loc, it.want)
+		if isMissing(err) {
+			rd.lose(it.loc.Pack)
+			continue
+		}
+		if err = asDamage(PackName(it.loc.Pack), err); !isDamage(err) {
+			return plain, err
+		}
+		others, failed := rd.holders(ctx, map[pack.ID]bool{ref: true})
+		if failed != nil {
+			return nil, failed
+		}
+		return rd.readAny(ctx, w, dst, others[ref], it.want, err)
 	}
-	if cap(w.sealed) < int(loc.Stored) {
-		w.sealed = make([]byte, loc.Stored)
-	}
-	w.sealed = w.sealed[:loc.Stored]
-	if err := rd.repo.st.ReadAt(ctx, name, int64(loc.Offset), w.sealed); err != nil {
-		return nil, asDamage(name, err)
-	}
-	key, err := rd.keyFor(ctx, loc)
-	if err != nil {
-		return nil, asDamage(name, err)
-	}
-	plain, err := loc.in.opener.Open(dst, &w.pack, key, loc.Type, ref, w.sealed, int(loc.Plain))
-	if err != nil {
-		return nil, &DamageError{Object: name, What: fmt.Sprintf("blob %s: %v", ref.Short(), err)}
-	}
-	return plain, nil
 }
 
-func (rd *Reader) keyFor(ctx context.Context, at located) (*pack.Key, error) {
+func (rd *Reader) keyFor(ctx context.Context, at *located) (*pack.Key, error) {
 	if indexed(at.Type) {
 		return at.in.dom.Index, nil
 	}

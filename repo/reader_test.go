@@ -150,7 +150,7 @@ func TestAHealedShardIsFoundAgain(t *testing.T) {
 	_, err = load(t, rd, ref)
 	mustDamage(t, err, "index/node-1")
 	rd.Close()
-	_, err = r.NewReader(t.Context(), "node-1")
+	_, err = load(t, reader(t, r, "node-1"), ref)
 	mustDamage(t, err, name)
 	replace(t, st, name, data)
 	if got, err := load(t, reader(t, r, "node-1"), ref); err != nil || string(got) != "late" {

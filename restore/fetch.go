@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"syscall"
 
@@ -63,32 +62,39 @@ type fetch struct {
 	made   map[string]bool // directories that were not there before
 }
 
+// settling bounds the files that are made durable while the next are written: each waits for its disk.
+const settling = 8
+
 func (f *fetch) run(ctx context.Context) (*Fetched, error) {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0) + 1)
-	for i := range f.snap.Node.Tables {
-		t := &f.snap.Node.Tables[i]
+	tables := allTables(f.snap)
+	for _, t := range tables {
 		f.progress.Expect(t.BytesSource)
 		if err := f.mkdir(filepath.Join(f.dirs[0], filepath.FromSlash(t.Dir))); err != nil {
-			return nil, cause(g, err)
-		}
-		err := f.snap.SSTables(ctx, t, func(s *snapshot.SSTable) error {
-			g.Go(func() error { return f.sstable(ctx, t, s) })
-			return ctx.Err()
-		})
-		var damage *repo.DamageError
-		if errors.As(err, &damage) {
-			f.refuse(Refused{t.Keyspace, t.Name, "SSTables of a damaged description", err})
-			err = nil
-		}
-		if err != nil {
-			return nil, cause(g, err)
+			return nil, err
 		}
 	}
-	if err := g.Wait(); err != nil {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(settling)
+	err := f.snap.Pages(ctx, tables, func(pages []snapshot.Page) error {
+		for _, p := range pages {
+			if p.Err != nil {
+				f.refuse(Refused{p.Table.Keyspace, p.Table.Name, "SSTables of a damaged description", p.Err})
+			}
+		}
+		return f.content(ctx, g, pages)
+	})
+	if err := cause(g, err); err != nil {
 		return nil, err
 	}
 	return &f.result, f.syncDirs()
+}
+
+func allTables(s *snapshot.Snapshot) []*snapshot.Table {
+	out := make([]*snapshot.Table, len(s.Node.Tables))
+	for i := range out {
+		out[i] = &s.Node.Tables[i]
+	}
+	return out
 }
 
 // cause waits for a group and returns what failed in it, err if nothing did: the first failure ends the group's context,
@@ -106,30 +112,43 @@ func (f *fetch) refuse(r Refused) {
 	f.result.Refused = append(f.result.Refused, r)
 }
 
-func (f *fetch) sstable(ctx context.Context, t *snapshot.Table, s *snapshot.SSTable) error {
-	dir := filepath.Join(f.dirs[s.DataDir%len(f.dirs)], filepath.FromSlash(t.Dir), s.Sub)
-	if err := f.mkdir(dir); err != nil {
-		return err
-	}
+// content writes the components of pages one after another. Those that are whole get their names in g.
+func (f *fetch) content(ctx context.Context, g *errgroup.Group, pages []snapshot.Page) error {
 	var out *os.File
-	create := func(c *snapshot.Component) (w io.Writer, err error) {
-		out, err = os.OpenFile(filepath.Join(dir, s.Prefix+c.Name+partSuffix), os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o644)
+	create := func(file snapshot.File) (w io.Writer, err error) {
+		dir := filepath.Join(f.dirs[file.SSTable.DataDir%len(f.dirs)], filepath.FromSlash(file.Table.Dir), file.SSTable.Sub)
+		if err := f.mkdir(dir); err != nil {
+			return nil, err
+		}
+		name := filepath.Join(dir, file.SSTable.Prefix+file.Component.Name+partSuffix)
+		out, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o644)
 		return out, err
 	}
-	return f.snap.Content(ctx, s, create, func(c *snapshot.Component, err error) error {
-		file := out
+	return f.snap.Content(ctx, pages, create, func(file snapshot.File, err error) error {
+		written := out
 		out = nil
-		if err = f.settle(file, err); err == nil {
-			f.count(c)
-			return nil
+		if err != nil {
+			return f.fail(file, f.settle(written, err))
 		}
-		var damage *repo.DamageError
-		if errors.As(err, &damage) {
-			f.refuse(Refused{t.Keyspace, t.Name, s.File(c), err})
+		g.Go(func() error {
+			if err := f.settle(written, nil); err != nil {
+				return f.fail(file, err)
+			}
+			f.count(file.Component)
 			return nil
-		}
-		return fmt.Errorf("restore %s.%s %s: %w", t.Keyspace, t.Name, s.File(c), err)
+		})
+		return ctx.Err()
 	})
+}
+
+// fail refuses a component that is damaged in the repository; any other error ends the restore.
+func (f *fetch) fail(file snapshot.File, err error) error {
+	var damage *repo.DamageError
+	if errors.As(err, &damage) {
+		f.refuse(Refused{file.Table.Keyspace, file.Table.Name, file.SSTable.File(file.Component), err})
+		return nil
+	}
+	return fmt.Errorf("restore %s.%s %s: %w", file.Table.Keyspace, file.Table.Name, file.SSTable.File(file.Component), err)
 }
 
 func (f *fetch) count(c *snapshot.Component) {

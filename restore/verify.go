@@ -21,19 +21,21 @@ import (
 func verifyFiles(ctx context.Context, snap *snapshot.Snapshot, dirs []string) (files int, err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range snap.Node.Tables {
-		t := &snap.Node.Tables[i]
-		err := snap.SSTables(ctx, t, func(s *snapshot.SSTable) error {
-			dir := filepath.Join(dirs[s.DataDir%len(dirs)], filepath.FromSlash(t.Dir))
-			files += len(s.Components)
-			g.Go(func() error { return verifySSTable(ctx, dir, s) })
-			return ctx.Err()
-		})
-		if err != nil {
-			return files, cause(g, err)
+	err = snap.Pages(ctx, allTables(snap), func(pages []snapshot.Page) error {
+		for _, p := range pages {
+			if p.Err != nil {
+				return p.Err
+			}
+			for i := range p.SSTables {
+				t := &p.SSTables[i]
+				dir := filepath.Join(dirs[t.DataDir%len(dirs)], filepath.FromSlash(p.Table.Dir))
+				files += len(t.Components)
+				g.Go(func() error { return verifySSTable(ctx, dir, t) })
+			}
 		}
-	}
-	return files, g.Wait()
+		return ctx.Err()
+	})
+	return files, cause(g, err)
 }
 
 func verifySSTable(ctx context.Context, dir string, s *snapshot.SSTable) error {

@@ -221,86 +221,117 @@ func (c *check) references(ctx context.Context, rd *repo.Reader, e *Entry, at Hi
 	if err := need(slices.Concat(e.root.Descriptions, e.root.Refs)); err != nil {
 		return err
 	}
-	for _, seg := range e.root.Refs {
-		ids, err := readRefs(ctx, rd, seg)
+	return eachSegment(ctx, rd, e.root.Refs, func(ids []pack.ID, err error) error {
 		if err := c.hit(err, at); err != nil {
 			return err
 		}
-		if err := need(ids); err != nil {
-			return err
-		}
-	}
-	return nil
+		return need(ids)
+	})
 }
 
 func (c *check) tables(ctx context.Context, s *Snapshot, at Hit, readData bool) error {
+	tables := make([]*Table, len(s.Node.Tables))
 	for i := range s.Node.Tables {
-		t := &s.Node.Tables[i]
-		at.Keyspace, at.Table, at.Component = t.Keyspace, t.Name, ""
-		for p := range t.Pages {
-			c.refs.use(pack.ID(t.Pages[p]))
-			page, err := s.page(ctx, t, p)
-			if err := c.hit(err, at); err != nil {
-				return err
-			}
-			for i := range page {
-				if err := c.sstable(ctx, s, &page[i], at, readData); err != nil {
-					return err
-				}
-			}
+		tables[i] = &s.Node.Tables[i]
+		for _, id := range tables[i].Pages {
+			c.refs.use(pack.ID(id))
 		}
 	}
-	return nil
+	return s.Pages(ctx, tables, func(pages []Page) error {
+		for i := range pages {
+			at.Keyspace, at.Table, at.Component = pages[i].Table.Keyspace, pages[i].Table.Name, ""
+			if err := c.hit(pages[i].Err, at); err != nil {
+				return err
+			}
+			if err := c.page(ctx, s, &pages[i], at, readData); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
-// sstable locates every blob of an SSTable and, with readData, compares its components with their hashes, once for all
-// the backups that share it.
-func (c *check) sstable(ctx context.Context, s *Snapshot, t *SSTable, at Hit, readData bool) error {
+// page locates every blob of the SSTables of a page and, with readData, compares the components of those that are sound
+// with their hashes, once for all the backups that share them.
+func (c *check) page(ctx context.Context, s *Snapshot, p *Page, at Hit, readData bool) error {
+	list := make([]*SSTable, len(p.SSTables))
+	for i := range p.SSTables {
+		list[i] = &p.SSTables[i]
+	}
+	hows, err := s.recipes(ctx, list)
+	if err != nil {
+		return err
+	}
+	sound := Page{Table: p.Table}
+	for i, t := range list {
+		ok, err := c.sstable(ctx, s, t, &hows[i], at)
+		if err != nil {
+			return err
+		}
+		if ok && !c.seen[c.key(s, t)] {
+			sound.SSTables = append(sound.SSTables, *t)
+		}
+	}
+	if !readData {
+		return nil
+	}
+	return c.content(ctx, s, sound, at)
+}
+
+// key names an SSTable whose content is compared once. The page's hashes belong to the recipe: the same recipe under
+// another hash is looked at again.
+func (c *check) key(s *Snapshot, t *SSTable) blobKey { return blobKey{s.Domain, pageHash(t)} }
+
+// sstable locates every blob of an SSTable.
+func (c *check) sstable(ctx context.Context, s *Snapshot, t *SSTable, how *recipes, at Hit) (sound bool, err error) {
 	c.refs.use(t.Recipe)
-	recipes, err := s.recipes(ctx, t)
-	sound := err == nil
+	sound = how.err == nil
 	for i := range t.Components {
 		comp := &t.Components[i]
 		if comp.inlined() {
 			continue
 		}
 		at.Component = t.File(comp)
-		faults := []error{err}
-		if err == nil {
-			faults = c.locate(ctx, s, recipes[i])
+		faults := []error{how.err}
+		if how.err == nil {
+			if faults, err = c.locate(ctx, s, how.of(i)); err != nil {
+				return false, err
+			}
 		}
 		for _, fault := range faults {
 			sound = false
 			if err := c.hit(fault, at); err != nil {
-				return err
+				return false, err
 			}
 		}
 	}
-	// The page's hashes belong to the recipe: the same recipe under another hash is looked at again.
-	key := blobKey{s.Domain, pageHash(t)}
-	if !readData || !sound || c.seen[key] {
-		return nil
+	return sound, nil
+}
+
+// content rebuilds the components of SSTables and compares them with their hashes.
+func (c *check) content(ctx context.Context, s *Snapshot, p Page, at Hit) error {
+	for i := range p.SSTables {
+		c.seen[c.key(s, &p.SSTables[i])] = true
 	}
-	err = s.Content(ctx, t, func(*Component) (io.Writer, error) { return io.Discard, nil }, func(comp *Component, err error) error {
-		at.Component = t.File(comp)
-		c.read += comp.Size
-		sound = sound && err == nil
+	create := func(File) (io.Writer, error) { return io.Discard, nil }
+	return s.Content(ctx, []Page{p}, create, func(f File, err error) error {
+		at.Component = f.SSTable.File(f.Component)
+		c.read += f.Component.Size
+		if err != nil {
+			// A fault is looked for again in every backup that shares the SSTable, so that each of them is named.
+			delete(c.seen, c.key(s, f.SSTable))
+		}
 		var damage *repo.DamageError
 		if errors.As(err, &damage) && damage.Object == "component" {
 			err = &repo.DamageError{Object: s.Root, What: fmt.Sprintf("%s: %s", at.Component, damage.What)}
 		}
 		return c.hit(err, at)
 	})
-	// A fault is looked for again in every backup that shares the SSTable, so that each of them is named.
-	if sound {
-		c.seen[key] = true
-	}
-	return err
 }
 
 // locate finds every blob of a component in the index and among the sound packs, and returns one fault for each damaged
 // object the component needs.
-func (c *check) locate(ctx context.Context, s *Snapshot, how recipe) (faults []error) {
+func (c *check) locate(ctx context.Context, s *Snapshot, how recipe) (faults []error, err error) {
 	met := make(map[string]bool)
 	fault := func(err error) {
 		if err != nil && !met[err.Error()] {
@@ -313,14 +344,17 @@ func (c *check) locate(ctx context.Context, s *Snapshot, how recipe) (faults []e
 			c.refs.use(ref.ID)
 		}
 	}
-	fault(s.refs(ctx, how, func(refs []repo.Ref) error {
+	next := &segments{s: s}
+	next.add(how)
+	err = next.refs(ctx, how, func(refs []repo.Ref, err error) bool {
+		fault(err)
 		for _, ref := range refs {
 			c.refs.use(ref.ID)
 			fault(c.findBlob(ctx, s.rd, s.Domain, ref.ID))
 		}
-		return nil
-	}))
-	return faults
+		return true
+	})
+	return faults, err
 }
 
 func (c *check) findBlob(ctx context.Context, rd *repo.Reader, domain string, id pack.ID) error {

@@ -11,5 +11,8 @@
 // rebuilt. Pages and recipes hold nothing that differs between two backups of the same files, so unchanged tables cost
 // nothing. What a backup remembers about files (facts) is local, a hint, and always checked against the store's index.
 //
-// Ways in: Take; List and Find; Open, then SSTables and Content; Check.
+// Reading is in order and by the page: pages, recipes, segments and data blobs of many SSTables are fetched together, each
+// within a bound, and a component is written from its first byte to its last before the next begins.
+//
+// Ways in: Take; List and Find; Open, then Pages and Content, or SSTables for a listing; Check.
 package snapshot

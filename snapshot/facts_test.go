@@ -151,16 +151,14 @@ func (r *rig) dataBlobs(backup string) map[pack.ID]bool {
 	blobs := make(map[pack.ID]bool)
 	for _, list := range r.sstables(s) {
 		for i := range list {
-			recipes, err := s.recipes(r.t.Context(), &list[i])
-			if err != nil {
-				r.t.Fatal(err)
-			}
-			for _, how := range recipes {
-				err := s.refs(r.t.Context(), how, func(refs []repo.Ref) error {
+			for _, how := range r.recipes(s, &list[i]) {
+				next := &segments{s: s}
+				next.add(how)
+				err := next.refs(r.t.Context(), how, func(refs []repo.Ref, err error) bool {
 					for _, ref := range refs {
 						blobs[ref.ID] = true
 					}
-					return nil
+					return err == nil
 				})
 				if err != nil {
 					r.t.Fatal(err)

@@ -167,16 +167,14 @@ func (r *rig) content(backup string) map[string]string {
 	s := r.snapshot(backup)
 	files := make(map[string]string)
 	for dir, list := range r.sstables(s) {
-		for i := range list {
-			var out strings.Builder
-			create := func(*Component) (io.Writer, error) { out.Reset(); return &out, nil }
-			err := s.Content(r.t.Context(), &list[i], create, func(c *Component, err error) error {
-				files[fmt.Sprintf("%d/%s/%s", list[i].DataDir, dir, list[i].File(c))] = out.String()
-				return err
-			})
-			if err != nil {
-				r.t.Fatal(err)
-			}
+		var out strings.Builder
+		create := func(File) (io.Writer, error) { out.Reset(); return &out, nil }
+		err := s.Content(r.t.Context(), []Page{{SSTables: list}}, create, func(f File, err error) error {
+			files[fmt.Sprintf("%d/%s/%s", f.SSTable.DataDir, dir, f.SSTable.File(f.Component))] = out.String()
+			return err
+		})
+		if err != nil {
+			r.t.Fatal(err)
 		}
 	}
 	return files

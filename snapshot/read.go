@@ -1,16 +1,14 @@
 package snapshot
 
 import (
-	"bufio"
+	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
-	"runtime"
+	"slices"
 
 	"cbk/cassandra/ring"
 	"cbk/pack"
@@ -22,14 +20,7 @@ type Snapshot struct {
 	Entry
 	Node Node
 
-	rd    *repo.Reader
-	loads chan *loader
-}
-
-// loader is the memory with which one blob is fetched; their number bounds what a restore holds.
-type loader struct {
-	scratch repo.Scratch
-	plain   []byte
+	rd *repo.Reader
 }
 
 // Open reads the description of a node snapshot. Damage is a *repo.DamageError.
@@ -47,11 +38,6 @@ func Open(ctx context.Context, r *repo.Repo, e *Entry) (*Snapshot, error) {
 
 func open(ctx context.Context, rd *repo.Reader, e *Entry) (*Snapshot, error) {
 	s := &Snapshot{Entry: *e, rd: rd}
-	n := runtime.GOMAXPROCS(0) + 2
-	s.loads = make(chan *loader, n)
-	for range n {
-		s.loads <- &loader{}
-	}
 	doc, err := rd.Load(ctx, &repo.Scratch{}, nil, e.root.Descriptions[0], pack.Description)
 	if err != nil {
 		return nil, fmt.Errorf("description of %s in backup %q: %w", e.Catalogue.Node, e.Backup, err)
@@ -83,216 +69,137 @@ func (s *Snapshot) Ring(ctx context.Context) (*ring.Ring, error) {
 
 // Schema writes the CQL text of the schema to w.
 func (s *Snapshot) Schema(ctx context.Context, w io.Writer) error {
-	var l loader
-	for _, id := range s.Node.Schema {
-		plain, err := s.rd.Load(ctx, &l.scratch, l.plain, pack.ID(id), pack.Data)
+	wants := make([]repo.Want, len(s.Node.Schema))
+	for i, id := range s.Node.Schema {
+		wants[i] = repo.Want{ID: pack.ID(id), Type: pack.Data}
+	}
+	return s.rd.Fetch(ctx, slices.Values(wants), func(_ repo.Want, plain []byte, err error) error {
 		if err != nil {
 			return fmt.Errorf("schema: %w", err)
 		}
-		l.plain = plain
 		if _, err := w.Write(plain); err != nil {
 			return fmt.Errorf("write schema: %w", err)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
-// SSTables calls fn for each SSTable of a table, page by page. Pages that are damaged are left out; the error, a
-// *repo.DamageError, then names the first of them after all others were handled.
-func (s *Snapshot) SSTables(ctx context.Context, t *Table, fn func(*SSTable) error) error {
-	var damaged error
-	bad := 0
-	for i := range t.Pages {
-		page, err := s.page(ctx, t, i)
-		if errors.As(err, new(*repo.DamageError)) {
-			bad++
-			damaged = cmp.Or(damaged, err)
-			continue
+// Page is one page of a table's SSTables, or why it cannot be read.
+type Page struct {
+	Table    *Table
+	SSTables []SSTable
+	Err      error // a *repo.DamageError
+
+	id pack.ID
+}
+
+const (
+	// Pages are handed over when they hold 4096 SSTables, some 4 MiB, or there are 512 of them: so that what a thousand
+	// small tables need shares requests.
+	sstablesAtOnce = 4096
+	pagesAtOnce    = 512
+	// pageBytes bounds them in any case: a table's count of SSTables is only what its writer said.
+	pageBytes = 16 << 20
+)
+
+// weight is how many SSTables one page of a table should hold.
+func (t *Table) weight() int {
+	if len(t.Pages) > 1 {
+		return pageSSTables
+	}
+	return min(max(t.SSTables, 1), pageSSTables)
+}
+
+// Pages calls fn for the pages of tables in order, as many at a time as may be held.
+func (s *Snapshot) Pages(ctx context.Context, tables []*Table, fn func([]Page) error) error {
+	var pages []Page
+	weight := 0
+	flush := func() error {
+		for len(pages) > 0 {
+			n, err := s.readPages(ctx, pages)
+			if err == nil {
+				err = fn(pages[:n])
+			}
+			if err != nil {
+				return err
+			}
+			pages = pages[n:]
 		}
-		if err != nil {
-			return err
-		}
-		for i := range page {
-			if err := fn(&page[i]); err != nil {
+		pages, weight = nil, 0
+		return nil
+	}
+	for _, t := range tables {
+		for i := range t.Pages {
+			pages = append(pages, Page{Table: t, id: pack.ID(t.Pages[i])})
+			weight += t.weight()
+			if weight < sstablesAtOnce && len(pages) < pagesAtOnce {
+				continue
+			}
+			if err := flush(); err != nil {
 				return err
 			}
 		}
 	}
-	if bad > 1 {
+	return flush()
+}
+
+// errEnough ends a fetch of pages.
+var errEnough = errors.New("enough pages")
+
+// readPages reads the first n pages, as many as pageBytes allow.
+func (s *Snapshot) readPages(ctx context.Context, pages []Page) (n int, err error) {
+	wants := make([]repo.Want, len(pages))
+	for i := range pages {
+		wants[i] = repo.Want{ID: pages[i].id, Type: pack.Description}
+	}
+	size := 0
+	err = s.rd.Fetch(ctx, slices.Values(wants), func(_ repo.Want, plain []byte, err error) error {
+		pages[n].decode(plain, err)
+		n++
+		if size += len(plain); size > pageBytes {
+			return errEnough
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return n, err
+}
+
+func (p *Page) decode(plain []byte, err error) {
+	if err == nil {
+		// Inline content stays where it was read from.
+		if p.SSTables, err = decodePage(bytes.Clone(plain)); err != nil {
+			p.SSTables, err = nil, &repo.DamageError{Object: "blob " + p.id.String(), What: err.Error()}
+		}
+	}
+	if err != nil {
+		p.Err = fmt.Errorf("description of %s.%s: %w", p.Table.Keyspace, p.Table.Name, err)
+	}
+}
+
+// SSTables calls fn for each SSTable of a table. Pages that are damaged are left out; the error, a *repo.DamageError,
+// then names the first of them after all others were handled.
+func (s *Snapshot) SSTables(ctx context.Context, t *Table, fn func(*SSTable) error) error {
+	var damaged error
+	bad := 0
+	err := s.Pages(ctx, []*Table{t}, func(pages []Page) error {
+		for _, p := range pages {
+			if p.Err != nil {
+				bad++
+				damaged = cmp.Or(damaged, p.Err)
+			}
+			for i := range p.SSTables {
+				if err := fn(&p.SSTables[i]); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err == nil && bad > 1 {
 		return fmt.Errorf("%d of %d pages: %w", bad, len(t.Pages), damaged)
 	}
-	return damaged
-}
-
-func (s *Snapshot) page(ctx context.Context, t *Table, i int) ([]SSTable, error) {
-	b, err := s.rd.Load(ctx, &repo.Scratch{}, nil, pack.ID(t.Pages[i]), pack.Description)
-	if err != nil {
-		return nil, fmt.Errorf("description of %s.%s: %w", t.Keyspace, t.Name, err)
-	}
-	page, err := decodePage(b)
-	if err != nil {
-		return nil, fmt.Errorf("description of %s.%s: %w", t.Keyspace, t.Name, &repo.DamageError{Object: "blob " + pack.ID(t.Pages[i]).String(), What: err.Error()})
-	}
-	return page, nil
-}
-
-// recipes returns the recipe of each component, empty for inline ones.
-func (s *Snapshot) recipes(ctx context.Context, t *SSTable) ([]recipe, error) {
-	b, err := s.rd.Load(ctx, &repo.Scratch{}, nil, t.Recipe, pack.Recipe)
-	if err != nil {
-		return nil, fmt.Errorf("recipe: %w", err)
-	}
-	n := 0
-	for i := range t.Components {
-		if !t.Components[i].inlined() {
-			n++
-		}
-	}
-	list, err := decodeRecipes(b, n)
-	if err != nil {
-		return nil, fmt.Errorf("recipe: %w", &repo.DamageError{Object: "blob " + t.Recipe.String(), What: err.Error()})
-	}
-	out := make([]recipe, len(t.Components))
-	for i := range t.Components {
-		if !t.Components[i].inlined() {
-			out[i], list = list[0], list[1:]
-		}
-	}
-	return out, nil
-}
-
-// refs calls fn with the data refs of a recipe in order, a segment at a time.
-func (s *Snapshot) refs(ctx context.Context, how recipe, fn func([]repo.Ref) error) error {
-	if !how.segmented {
-		return fn(how.refs)
-	}
-	for _, seg := range how.refs {
-		b, err := s.rd.Load(ctx, &repo.Scratch{}, nil, seg.ID, pack.Recipe)
-		if err != nil {
-			return fmt.Errorf("recipe segment: %w", err)
-		}
-		refs, err := decodeSegment(b)
-		if err != nil {
-			return &repo.DamageError{Object: "blob " + seg.ID.String(), What: err.Error()}
-		}
-		if err := fn(refs); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Content writes each component of an SSTable to the writer that create returns for it, and compares it with its hash
-// before the writer is closed by done. Blobs are fetched ahead and in parallel. A component that cannot be rebuilt as it
-// was is a *repo.DamageError in the error given to done; done decides whether to go on.
-func (s *Snapshot) Content(ctx context.Context, t *SSTable, create func(*Component) (io.Writer, error), done func(*Component, error) error) error {
-	recipes, err := s.recipes(ctx, t)
-	for i := range t.Components {
-		c := &t.Components[i]
-		failed := err
-		if failed == nil || c.inlined() {
-			failed = s.component(ctx, c, at(recipes, i), create)
-		}
-		if err := done(c, failed); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func at(r []recipe, i int) recipe {
-	if i < len(r) {
-		return r[i]
-	}
-	return recipe{}
-}
-
-func (s *Snapshot) component(ctx context.Context, c *Component, how recipe, create func(*Component) (io.Writer, error)) error {
-	w, err := create(c)
-	if err != nil {
-		return err
-	}
-	sum := sha256.New()
-	out := &verified{w: bufio.NewWriterSize(io.MultiWriter(w, sum), 64<<10), sum: sum}
-	if c.inlined() {
-		_, err = out.w.Write(c.Inline)
-		out.n = int64(len(c.Inline))
-	} else {
-		err = s.refs(ctx, how, func(refs []repo.Ref) error { return s.pour(ctx, refs, out) })
-	}
-	if err != nil {
-		return err
-	}
-	return out.match(c)
-}
-
-// verified counts and hashes what is written.
-type verified struct {
-	w   *bufio.Writer
-	sum hash.Hash
-	n   int64
-}
-
-func (v *verified) match(c *Component) error {
-	if err := v.w.Flush(); err != nil {
-		return err
-	}
-	if v.n != c.Size || pack.ID(v.sum.Sum(nil)) != c.Hash {
-		return &repo.DamageError{Object: "component", What: fmt.Sprintf("rebuilt %d bytes that do not match its %d bytes and hash", v.n, c.Size)}
-	}
-	return nil
-}
-
-// loaded is one blob on its way to the writer.
-type loaded struct {
-	l   *loader
-	err error
-}
-
-// pour writes blobs in order while the next ones are fetched.
-func (s *Snapshot) pour(ctx context.Context, refs []repo.Ref, out *verified) error {
-	fetching, cancel := context.WithCancel(ctx)
-	defer cancel()
-	queue := make(chan chan loaded, runtime.GOMAXPROCS(0))
-	go s.fetch(fetching, refs, queue)
-	var failed error
-	for c := range queue {
-		got := <-c
-		if failed == nil {
-			failed = got.err
-		}
-		if failed == nil {
-			_, failed = out.w.Write(got.l.plain)
-			out.n += int64(len(got.l.plain))
-		}
-		s.loads <- got.l
-		if failed != nil {
-			cancel()
-		}
-	}
-	if failed == nil {
-		failed = ctx.Err()
-	}
-	return failed
-}
-
-// fetch starts the loads in order and closes queue when all are started or ctx has ended.
-func (s *Snapshot) fetch(ctx context.Context, refs []repo.Ref, queue chan<- chan loaded) {
-	defer close(queue)
-	for _, ref := range refs {
-		c := make(chan loaded, 1)
-		select {
-		case queue <- c:
-		case <-ctx.Done():
-			return
-		}
-		l := <-s.loads
-		go func() {
-			plain, err := s.rd.Load(ctx, &l.scratch, l.plain, ref.ID, pack.Data)
-			if err == nil {
-				l.plain = plain
-			}
-			c <- loaded{l, err}
-		}()
-	}
+	return cmp.Or(err, damaged)
 }

@@ -50,10 +50,10 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var got int64
-	create := func(*Component) (io.Writer, error) {
+	create := func(File) (io.Writer, error) {
 		return writerFunc(func(p []byte) (int, error) { got += int64(len(p)); cancel(); return len(p), nil }), nil
 	}
-	err := s.Content(ctx, r.only(s), create, func(_ *Component, err error) error { return err })
+	err := s.Content(ctx, r.onePage(s), create, func(_ File, err error) error { return err })
 	if !errors.Is(err, context.Canceled) || got == 0 || got == 8<<20 {
 		t.Errorf("%d bytes written, %v", got, err)
 	}
@@ -62,7 +62,7 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 	}
 	// The reader serves on: what was interrupted gave back its buffers.
 	for range 3 {
-		if err := s.Content(t.Context(), r.only(s), discard, func(_ *Component, err error) error { return err }); err != nil {
+		if err := s.Content(t.Context(), r.onePage(s), discard, func(_ File, err error) error { return err }); err != nil {
 			t.Error(err)
 		}
 	}
@@ -78,8 +78,8 @@ func TestAWriterThatFailsIsToldAndTheNextComponentGoesOn(t *testing.T) {
 	r.take(n, "one")
 	s := r.snapshot("one")
 	full := errors.New("no space left")
-	create := func(c *Component) (io.Writer, error) {
-		switch c.Name {
+	create := func(f File) (io.Writer, error) {
+		switch f.Component.Name {
 		case "Data.db":
 			return writerFunc(func([]byte) (int, error) { return 0, full }), nil
 		case "Index.db":
@@ -88,7 +88,7 @@ func TestAWriterThatFailsIsToldAndTheNextComponentGoesOn(t *testing.T) {
 		return io.Discard, nil
 	}
 	failed := make(map[string]bool)
-	err := s.Content(t.Context(), r.only(s), create, func(c *Component, err error) error { failed[c.Name] = errors.Is(err, full); return nil })
+	err := s.Content(t.Context(), r.onePage(s), create, func(f File, err error) error { failed[f.Component.Name] = errors.Is(err, full); return nil })
 	want := map[string]bool{"CRC.db": false, "Data.db": true, "Digest.crc32": false, "Filter.db": false, "Index.db": true, "Statistics.db": false, "TOC.txt": false}
 	if diff := cmp.Diff(want, failed); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)

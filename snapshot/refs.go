@@ -82,14 +82,14 @@ func compareHalf(a, b [16]byte) int { return bytes.Compare(a[:], b[:]) }
 
 func newRefCheck(ctx context.Context, rd *repo.Reader, e *Entry) (*refCheck, error) {
 	c := &refCheck{}
-	for _, seg := range e.root.Refs {
-		ids, err := readRefs(ctx, rd, seg)
-		if err != nil {
-			return nil, err
-		}
+	err := eachSegment(ctx, rd, e.root.Refs, func(ids []pack.ID, err error) error {
 		for _, id := range ids {
 			c.ids = append(c.ids, half(id))
 		}
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(c.ids, compareHalf)
 	c.ids = slices.Compact(c.ids)
@@ -97,16 +97,25 @@ func newRefCheck(ctx context.Context, rd *repo.Reader, e *Entry) (*refCheck, err
 	return c, nil
 }
 
-func readRefs(ctx context.Context, rd *repo.Reader, segment pack.ID) ([]pack.ID, error) {
-	b, err := rd.Load(ctx, &repo.Scratch{}, nil, segment, pack.Refs)
-	if err != nil {
-		return nil, err
+// eachSegment gives the content of reference segments to fn, or the damage in its place.
+func eachSegment(ctx context.Context, rd *repo.Reader, segments []pack.ID, fn func(ids []pack.ID, err error) error) error {
+	wants := func(yield func(repo.Want) bool) {
+		for _, id := range segments {
+			if !yield(repo.Want{ID: id, Type: pack.Refs}) {
+				return
+			}
+		}
 	}
-	ids, err := repo.DecodeRefs(b)
-	if err != nil {
-		return nil, &repo.DamageError{Object: "blob " + segment.String(), What: err.Error()}
-	}
-	return ids, nil
+	return rd.Fetch(ctx, wants, func(w repo.Want, plain []byte, err error) error {
+		if err != nil {
+			return fn(nil, err)
+		}
+		ids, err := repo.DecodeRefs(plain)
+		if err != nil {
+			return fn(nil, &repo.DamageError{Object: "blob " + w.ID.String(), What: err.Error()})
+		}
+		return fn(ids, nil)
+	})
 }
 
 // use notes that a restore needs a blob.

@@ -109,10 +109,7 @@ func TestAFileOfManyChunksIsNamedBySegments(t *testing.T) {
 	s := r.snapshot("b")
 	stored := r.sstables(s)
 	for dir, want := range segments {
-		how, err := s.recipes(t.Context(), &stored[dir][0])
-		if err != nil {
-			t.Fatal(err)
-		}
+		how := r.recipes(s, &stored[dir][0])
 		if how[0].segmented != (want > 0) || how[0].segmented && len(how[0].refs) != want {
 			t.Errorf("%s: segmented %v, %d refs; want %d segments", dir, how[0].segmented, len(how[0].refs), want)
 		}
@@ -120,7 +117,7 @@ func TestAFileOfManyChunksIsNamedBySegments(t *testing.T) {
 		if hash := hashFile(t, filepath.Join(n.Layout().DataDirs[0], dir, "nb-1-big-Index.db")); hash != stored[dir][0].Components[0].Hash {
 			t.Errorf("%s: the description has another hash than the file", dir)
 		}
-		if err := s.Content(t.Context(), &stored[dir][0], discard, func(_ *Component, err error) error { return err }); err != nil {
+		if err := s.Content(t.Context(), []Page{{SSTables: stored[dir][:1]}}, discard, func(_ File, err error) error { return err }); err != nil {
 			t.Errorf("%s: %v", dir, err)
 		}
 	}
@@ -131,7 +128,7 @@ func TestAFileOfManyChunksIsNamedBySegments(t *testing.T) {
 	}
 }
 
-func discard(*Component) (io.Writer, error) { return io.Discard, nil }
+func discard(File) (io.Writer, error) { return io.Discard, nil }
 
 func hashFile(t *testing.T, path string) (id pack.ID) {
 	t.Helper()

@@ -14,10 +14,11 @@ import (
 )
 
 // These limits keep the garbage collector ahead of the 300 MiB a command may take on a node whose memory belongs to
-// Cassandra. A backup has 144 MiB of pack buffers beside Go's own memory; the program itself maps some 40 MiB.
+// Cassandra. A backup has 144 MiB of pack buffers beside Go's own memory, a restore 64 MiB of read buffers; the program
+// itself maps some 40 MiB.
 // GOMEMLIMIT overrides them.
 const (
-	memoryLimit       = 190 << 20
+	memoryLimit       = 170 << 20
 	backupMemoryLimit = 110 << 20
 )
 
