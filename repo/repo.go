@@ -163,6 +163,9 @@ func (r *Repo) Reads() bool {
 	return role == roles.RoleOwner || role == roles.RoleReader
 }
 
+// MustRead refuses what needs content if the key opens none. The error matches roles.ErrRole.
+func (r *Repo) MustRead(do string) error { return r.must(do, roles.RoleReader, roles.RoleOwner) }
+
 // must refuses what the key's role may not do, before anything is tried. The error matches roles.ErrRole.
 func (r *Repo) must(do string, may ...roles.Role) error {
 	if have := r.Key().Role(); !slices.Contains(may, have) {

@@ -33,7 +33,7 @@ type Backup struct {
 	Nodes   []Entry       // by node name and host id
 	Missing []ring.Member // ring members in state NORMAL that have no snapshot in this backup
 
-	// Partial says that the key sees only some nodes: of the others nothing is known.
+	// Partial says that nodes are missing that the key could not see if they were there.
 	Partial bool
 
 	unsure bool // a ring could not be read: more nodes may be missing
@@ -127,6 +127,7 @@ func List(ctx context.Context, r *repo.Repo, damaged func(*repo.DamageError)) ([
 		if err := rings.missing(ctx, b, damaged); err != nil {
 			return nil, err
 		}
+		b.Partial = b.Partial && len(b.Missing) > 0
 		out = append(out, *b)
 	}
 	slices.SortFunc(out, func(x, y Backup) int {

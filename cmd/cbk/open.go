@@ -58,6 +58,18 @@ func open(c *cli.Context, readOnly bool) (*session, error) {
 	return &session{cfg: cfg, log: log, repo: r, counts: counts}, nil
 }
 
+// openContent opens the repository for a command that needs what backups hold.
+func openContent(c *cli.Context) (*session, error) {
+	s, err := open(c, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.repo.MustRead(c.Command.Name + " backups"); err != nil {
+		return nil, errors.Join(err, s.repo.Close())
+	}
+	return s, nil
+}
+
 // close adds a failure to release the store to the command's own error.
 func (s *session) close(err *error) { *err = errors.Join(*err, s.repo.Close()) }
 

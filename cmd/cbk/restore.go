@@ -28,7 +28,7 @@ func restoreCommand() *cli.Command {
 			if (c.String("to") != "") == c.Bool("in-place") {
 				return usageError("restore needs either --to DIR or --in-place")
 			}
-			s, err := open(c, true)
+			s, err := openContent(c)
 			if err != nil {
 				return err
 			}

@@ -20,7 +20,7 @@ func withSnapshots(c *cli.Context, fn func(*session, *snapshot.Backup, *snapshot
 	if err != nil {
 		return err
 	}
-	s, err := open(c, true)
+	s, err := openContent(c)
 	if err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func (d *demo) connect() (err error) {
 func (d *demo) configure() error {
 	k := d.node.Config()
 	config := fmt.Sprintf(`repository: file://%[1]s/repo
-passphrase_file: %[1]s/passphrase
+key_file: %[1]s/writer.key
 state_dir: %[1]s/state
 cassandra:
   config: %[2]s
@@ -109,11 +109,22 @@ cassandra:
 `, d.dir, k.YAML, strings.Join(k.Nodetool, ", "), k.CQL.Host, k.CQL.Port, k.Start[0], k.Stop[0])
 	say("the configuration file, $CBK_CONFIG")
 	fmt.Print(d.hide(config))
+	if err := errors.Join(os.WriteFile(d.path("cbk.yaml"), []byte(config), 0o600),
+		os.WriteFile(d.path("passphrase"), []byte("for the demo only\n"), 0o600)); err != nil {
+		return err
+	}
+	say("the repository's owner makes it, a key for the node, which cannot read, and a key for restores")
+	owner := []string{"--passphrase-file", d.path("passphrase")}
 	return errors.Join(
-		os.WriteFile(filepath.Join(d.dir, "cbk.yaml"), []byte(config), 0o600),
-		os.WriteFile(filepath.Join(d.dir, "passphrase"), []byte("for the demo only\n"), 0o600),
-		d.run(false, "init"))
+		d.run(false, append([]string{"init"}, owner...)...),
+		d.export("writer.key", append([]string{"key", "export", "--role", "writer", "--domain", "node-1"}, owner...)...),
+		d.export("reader.key", append([]string{"key", "export", "--role", "reader"}, owner...)...))
 }
+
+func (d *demo) path(name string) string { return filepath.Join(d.dir, name) }
+
+// reader is the key that restores and checks.
+func (d *demo) reader() string { return d.path("reader.key") }
 
 // rows of the three tables: a collection, a user-defined type and an index; a time series with TTL; blobs.
 const (
@@ -142,7 +153,11 @@ func (d *demo) tuesday() error {
 }
 
 func (d *demo) look() error {
-	return errors.Join(d.run(true, "list"), d.run(false, "show", "tuesday"), d.run(false, "check"))
+	if code, err := d.exec(false, "show", "tuesday"); err != nil || code != 12 {
+		return errors.Join(err, fmt.Errorf("the node's key shows content: exit %d", code))
+	}
+	return errors.Join(d.run(true, "list"), d.run(false, "show", "tuesday", "--key-file", d.reader()),
+		d.run(false, "check", "--key-file", d.reader()))
 }
 
 // disaster truncates the tables, restores monday and compares every row with what was read before monday's backup.
@@ -154,7 +169,7 @@ func (d *demo) disaster() error {
 		}
 	}
 	d.cql.Close()
-	if err := errors.Join(d.run(true, "restore", "monday", "--in-place", "--yes"), d.connect()); err != nil {
+	if err := errors.Join(d.run(true, "restore", "monday", "--key-file", d.reader(), "--in-place", "--yes"), d.connect()); err != nil {
 		return err
 	}
 	got, err := d.rows()
@@ -205,7 +220,7 @@ func (d *demo) damage() error {
 	if err := errors.Join(os.Chmod(largest, 0o600), os.WriteFile(largest, content, 0o600)); err != nil {
 		return err
 	}
-	if code, err := d.exec(true, "check", "--read-data"); err != nil || code != 4 {
+	if code, err := d.exec(true, "check", "--key-file", d.reader(), "--read-data"); err != nil || code != 4 {
 		return errors.Join(err, fmt.Errorf("check ended with %d, 4 means damage", code))
 	}
 	return nil
@@ -222,10 +237,23 @@ func (d *demo) run(excerpt bool, args ...string) error {
 	return err
 }
 
-func (d *demo) exec(excerpt bool, args ...string) (int, error) {
+// export runs a cbk that prints a secret, into a file.
+func (d *demo) export(file string, args ...string) error {
+	cmd := d.command(args...)
+	d.print(false, "$ cbk "+strings.Join(args, " ")+" > "+d.path(file)+"\n")
+	out, err := cmd.Output()
+	return errors.Join(err, os.WriteFile(d.path(file), out, 0o600))
+}
+
+func (d *demo) command(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(d.ctx, d.cbk, args...)
-	cmd.Env = append(os.Environ(), "CBK_CONFIG="+filepath.Join(d.dir, "cbk.yaml"))
+	cmd.Env = append(os.Environ(), "CBK_CONFIG="+d.path("cbk.yaml"))
 	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+func (d *demo) exec(excerpt bool, args ...string) (int, error) {
+	cmd := d.command(args...)
 	d.print(excerpt, "$ cbk "+strings.Join(args, " ")+"\n")
 	out, err := cmd.Output()
 	d.print(excerpt, string(out))
