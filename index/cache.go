@@ -118,11 +118,13 @@ func OpenTemporary() (*Cache, error) {
 }
 
 func open(dir string) (*Cache, error) {
-	// A node's memory belongs to Cassandra: badger's own defaults would take some 500 MiB.
+	// A node's memory belongs to Cassandra: badger's own defaults would take some 500 MiB. Ids hardly compress, and what
+	// compresses would cost 100 MiB of buffers in the background.
 	opt := badger.DefaultOptions(dir).WithLogger(nil).WithMemTableSize(4 << 20).WithNumMemtables(2).
 		WithBlockCacheSize(4 << 20).WithIndexCacheSize(4 << 20).WithValueLogFileSize(64 << 20).WithValueThreshold(512 << 10).
 		WithNumCompactors(2).WithNumLevelZeroTables(2).WithNumLevelZeroTablesStall(6).WithBaseTableSize(2 << 20).
-		WithCompression(options.ZSTD).WithDetectConflicts(false).WithMetricsEnabled(false)
+		WithCompression(options.None).WithDetectConflicts(false).WithMetricsEnabled(false)
+	opt.TableSizeMultiplier = 1 // a compaction builds several tables at a time in memory
 	db, err := badger.Open(opt)
 	if err != nil {
 		return nil, fmt.Errorf("index cache %s: %w", dir, err)

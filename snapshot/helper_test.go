@@ -49,15 +49,20 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	st, err := store.Open(t.Context(), "mem://", store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	cfg := repo.DefaultSettings()
 	cfg.PackSize = 1 << 20
 	// Small chunks make small files stand for large ones.
 	cfg.DataChunks = pack.Sizes{Min: 64 << 10, Bits: 16, Max: 512 << 10}
 	cfg.MetaChunks = pack.Sizes{Min: smallest, Bits: 12, Max: 64 << 10}
+	return newRigWith(t, cfg)
+}
+
+func newRigWith(t *testing.T, cfg repo.Settings) *rig {
+	t.Helper()
+	st, err := store.Open(t.Context(), "mem://", store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := repo.Init(t.Context(), st, cfg, roles.Passphrase([]byte("pass"), roles.Cost{Time: 1, Memory: 8, Threads: 1})); err != nil {
 		t.Fatal(err)
 	}

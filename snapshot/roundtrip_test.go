@@ -16,6 +16,7 @@ import (
 	"cbk/cassandra/node"
 	"cbk/pack"
 	"cbk/repo"
+	"cbk/repo/store"
 )
 
 func TestEveryShapeOfNodeComesBackByteForByte(t *testing.T) {
@@ -296,4 +297,28 @@ func TestTheRigTellsFilesApart(t *testing.T) {
 	if got := len(slices.Collect(maps.Keys(r.content("b")))); got != len(want) {
 		t.Errorf("%d files", got)
 	}
+}
+
+// Small SSTables share packs, and so requests: 8,000 files are not 8,000 objects.
+func TestAThousandSmallSSTablesAreFewObjects(t *testing.T) {
+	t.Parallel()
+	r, n := newRigWith(t, repo.DefaultSettings()), newNode(t, hostA, 1)
+	for i := range 1000 {
+		n.sstable(n.table(0, "t", 1+i%10), fmt.Sprintf("nb-%d-big-", i+1), byte(i), 4000+i)
+	}
+	before := r.count("")
+	res := r.take(n, "one")
+	made := r.count("") - before
+	t.Logf("%d files of %d SSTables in %d objects", res.Files, res.SSTables, made)
+	if res.SSTables != 1000 || res.Files < 7000 || made > 60 {
+		t.Errorf("%d objects of %d files", made, res.Files)
+	}
+}
+
+func (r *rig) count(prefix string) (n int) {
+	r.t.Helper()
+	if err := r.st.List(r.t.Context(), prefix, func(store.Info) error { n++; return nil }); err != nil {
+		r.t.Fatal(err)
+	}
+	return n
 }

@@ -25,6 +25,7 @@ type rig struct {
 	node *cassandratest.Node
 	dir  string
 	cfg  config
+	key  string // of a writer, see writer
 }
 
 func newRig(t *testing.T) *rig {
@@ -341,7 +342,7 @@ func TestTheJSONOfEveryCommandKeepsItsShape(t *testing.T) {
 	r.shop(50)
 	got := make(map[string]any)
 	for _, args := range [][]string{{"backup", "--name", "golden"}, {"list"}, {"show", "golden"}, {"files", "golden"}, {"check"},
-		{"restore", "golden", "--to", r.path("out")}} {
+		{"restore", "golden", "--to", r.path("out")}, {"delete", "golden", "--yes"}, {"gc"}, {"key", "list"}} {
 		got[args[0]] = shape(doc[any](r, args...))
 	}
 	have, err := json.MarshalIndent(got, "", "  ")

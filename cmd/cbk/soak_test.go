@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cbk/repo/store/storetest/server"
 )
 
 // The budgets at any size of data: backup and restore run on the node, check and gc wherever there is room.
@@ -76,13 +78,21 @@ func highWater(pid int) int64 {
 }
 
 // TestSoakTenGigabytes takes one component of 10 GB, which hardly compresses, through backup, an unchanged second
-// backup and restore, each within its memory.
+// backup, check and restore, each within its memory: in a directory, and in a bucket of a real MinIO.
 func TestSoakTenGigabytes(t *testing.T) {
+	t.Run("directory", func(t *testing.T) { tenGigabytes(t, func(r *rig) string { return r.path("big-repo") }) })
+	t.Run("bucket", func(t *testing.T) {
+		srv := server.MinIO(t, "")
+		srv.Setenv(t)
+		tenGigabytes(t, func(*rig) string { return srv.Path("soak") })
+	})
+}
+
+func tenGigabytes(t *testing.T, place func(*rig) string) {
 	r := newRig(t)
 	r.shop(20)
-	if err := os.RemoveAll(r.path("repo")); err != nil {
-		t.Fatal(err)
-	}
+	r.cfg.Repository = place(r)
+	r.save()
 	r.ok("init") // the default pack size: the largest buffers
 	const size = 10_000_000_000
 	f, err := os.Create(r.path("big"))

@@ -41,7 +41,19 @@ func (o *opened) open(path string) (io.ReadCloser, error) {
 	return snapshot.OpenFile(path)
 }
 
-// take backs up in this process, so that what is opened can be seen.
+// domainLabel is what the writer's key of a rig is for.
+const domainLabel = "node-1"
+
+// writer returns the key file of a writer, which the first call has made.
+func (r *rig) writer() string {
+	r.t.Helper()
+	if r.key == "" {
+		r.key = r.ok("key", "export", "--role", "writer", "--domain", domainLabel)
+	}
+	return r.key
+}
+
+// take backs up in this process with a writer's key, so that what is opened can be seen.
 func (r *rig) take(name string, o *opened) (*snapshot.Result, *store.Counts, error) {
 	r.t.Helper()
 	log := slog.New(slog.DiscardHandler)
@@ -50,7 +62,11 @@ func (r *rig) take(name string, o *opened) (*snapshot.Result, *store.Counts, err
 		r.t.Fatal(err)
 	}
 	counted, counts := store.Counting(st)
-	opening, err := repo.Open(r.t.Context(), counted, roles.WithPassphrase([]byte("correct horse")), r.path("state"))
+	key, err := roles.ParseKeyFile([]byte(r.writer()))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	opening, err := repo.Open(r.t.Context(), counted, roles.WithKeyFile(key), r.path("state"))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -60,7 +76,7 @@ func (r *rig) take(name string, o *opened) (*snapshot.Result, *store.Counts, err
 		r.t.Fatal(err)
 	}
 	defer n.Close()
-	res, err := snapshot.Take(r.t.Context(), opening, n, snapshot.Options{Name: name, Now: time.Now, Log: log, Progress: silent{}, Open: o.open})
+	res, err := snapshot.Take(r.t.Context(), opening, n, snapshot.Options{Name: name, Domain: domainLabel, Now: time.Now, Log: log, Progress: silent{}, Open: o.open})
 	return res, counts, err
 }
 
