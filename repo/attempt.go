@@ -20,15 +20,19 @@ const maxAttempts = 1000
 func (r *Repo) attempt(ctx context.Context, d *roles.Domain, backup string, from uint32) (uint32, error) {
 	for n := from; n < maxAttempts; n++ {
 		name := RootName(d.Label, d.SnapshotID(backup, n))
-		deleted, err := r.exists(ctx, sibling(deadPrefix, name))
-		if err != nil {
-			return 0, err
+		deleted, damage := r.deleted(ctx, name)
+		if ignoreDamage(damage) != nil {
+			return 0, damage
 		}
 		if deleted {
 			continue
 		}
-		if there, err := r.exists(ctx, name); err != nil || !there {
+		there, err := r.exists(ctx, name)
+		switch {
+		case err != nil, !there && damage == nil:
 			return n, err
+		case !there:
+			continue // a root there would be met with a record that is none
 		}
 		if _, err = r.ReadRoot(ctx, name); !Aborted(err) {
 			return 0, ErrSnapshotExists

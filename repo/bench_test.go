@@ -38,7 +38,7 @@ var contents = []struct {
 func BenchmarkWrite(b *testing.B) {
 	for _, c := range contents {
 		b.Run(c.name, func(b *testing.B) {
-			path := content(b, c.write)
+			path := benchContent(b, c.write)
 			b.SetBytes(contentSize)
 			var summing, writing time.Duration
 			var cost repo.Added
@@ -63,7 +63,7 @@ func BenchmarkWrite(b *testing.B) {
 func BenchmarkRead(b *testing.B) {
 	for _, c := range contents {
 		b.Run(c.name, func(b *testing.B) {
-			path := content(b, c.write)
+			path := benchContent(b, c.write)
 			r := benchRepo(b, directory(b))
 			refs, _, err := write(b, r, path)
 			if err != nil {
@@ -115,9 +115,9 @@ func directory(b *testing.B) store.Store {
 	return st
 }
 
-// content writes a file, which is then in the page cache, outside the heap: a heap of that size would spare the
+// benchContent writes a file, which is then in the page cache, outside the heap: a heap of that size would spare the
 // collector its work.
-func content(b *testing.B, write func(io.Writer, int64) error) string {
+func benchContent(b *testing.B, write func(io.Writer, int64) error) string {
 	b.Helper()
 	path := filepath.Join(b.TempDir(), "content")
 	f, err := os.Create(path)

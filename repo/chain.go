@@ -25,9 +25,10 @@ type linked struct {
 	name string // of the root or of its deletion record
 }
 
-// chainKey is where the local cache keeps the newest root of this key in a domain, and the one it was about to create:
-// sequence; 32-byte hash; root name, empty once it is known to stand.
-var chainKey = []byte("chain")
+// chainKey is where the local cache keeps the newest root of a key in a domain, and the one it was about to create:
+// sequence; 32-byte hash; root name, empty once it is known to stand. Each key has one: a node may be given another key
+// and keep its cache.
+func (s *Session) chainKey() []byte { return []byte("chain " + s.repo.Key().KeyID().String()) }
 
 // follow places a root behind the newest one of this key in the session's domain.
 func (s *Session) follow(ctx context.Context, root *Root) error {
@@ -39,7 +40,7 @@ func (s *Session) follow(ctx context.Context, root *Root) error {
 // lastLink returns the newest root of this key in the domain: from the local cache, or where that was lost from the roots
 // and deletion records of the domain.
 func (s *Session) lastLink(ctx context.Context) (linked, error) {
-	b, err := s.cache.Fact(chainKey)
+	b, err := s.cache.Fact(s.chainKey())
 	if err != nil {
 		return linked{}, err
 	}
@@ -49,17 +50,19 @@ func (s *Session) lastLink(ctx context.Context) (linked, error) {
 	if name := d.String(maxRootName); d.Done() == nil && name == "" {
 		return last, nil
 	}
-	all, err := s.repo.links(ctx, s.dom.Label)
-	if err != nil {
-		return linked{}, err
-	}
-	last = linked{}
-	for _, l := range all {
-		if l.Author == s.repo.Key().KeyID() && l.Sequence > last.Sequence {
+	return s.repo.newest(ctx, s.dom.Label, s.repo.Key().KeyID())
+}
+
+// newest returns the newest root of a key in a domain that is there or was deleted. What cannot be read is left out: it
+// must not keep a node from its next backup, and is reported by a check.
+func (r *Repo) newest(ctx context.Context, domain string, key roles.KeyID) (last linked, err error) {
+	err = r.eachLink(ctx, domain, func(l linked, err error) error {
+		if err == nil && l.Author == key && l.Sequence > last.Sequence {
 			last = l
 		}
-	}
-	return last, nil
+		return ignoreDamage(err)
+	})
+	return last, err
 }
 
 // maxRootName bounds the name in the local cache.
@@ -75,33 +78,12 @@ func (s *Session) putLink(name string, root *Root) error {
 	e.Uvarint(root.Sequence)
 	e.Fixed(root.Hash[:])
 	e.String(name)
-	return s.cache.PutFact(chainKey, e.Out())
-}
-
-// links returns all roots and deletion records of a domain, those that do not count too.
-func (r *Repo) links(ctx context.Context, domain string) (all []linked, err error) {
-	err = r.eachLink(ctx, domain, func(l linked, err error) error {
-		if err == nil {
-			all = append(all, l)
-		}
-		return err
-	})
-	return all, err
+	return s.cache.PutFact(s.chainKey(), e.Out())
 }
 
 // eachLink calls fn for every root and deletion record of a domain, with the error of those that cannot be read. Abort
-// records are left out.
+// records are left out. The records come last: what is deleted meanwhile is met in one of the two.
 func (r *Repo) eachLink(ctx context.Context, domain string, fn func(linked, error) error) error {
-	records, err := r.names(ctx, deadPrefix+domain+"/", KindDeleted)
-	if err != nil {
-		return err
-	}
-	for _, name := range records {
-		rec, err := r.readDeletion(ctx, name)
-		if err := fn(linked{Link: rec.Link, Hash: rec.Hash, name: name}, err); err != nil {
-			return err
-		}
-	}
 	roots, err := r.names(ctx, rootPrefix+domain+"/", KindRoot)
 	if err != nil {
 		return err
@@ -119,6 +101,16 @@ func (r *Repo) eachLink(ctx context.Context, domain string, fn func(linked, erro
 			return err
 		}
 	}
+	records, err := r.names(ctx, deadPrefix+domain+"/", KindDeleted)
+	if err != nil {
+		return err
+	}
+	for _, name := range records {
+		rec, err := r.readDeletion(ctx, name)
+		if err := fn(linked{Link: rec.Link, Hash: rec.Hash, name: name}, err); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -128,8 +120,15 @@ type end struct {
 	author roles.KeyID
 }
 
+// lineage is what counts of a revoked key in a domain: the last root that its revocation names, and those before it.
+type lineage struct {
+	valid map[pack.ID]bool
+	gap   uint64 // number of the first one back that is not there, nor its record; 0 if there is none
+}
+
 // counts refuses a root of a revoked key, with errVoid, unless it is the last one that its revocation lets count, or one
-// of those before it in the chain: what a stolen key signs later is no backup, whatever number it bears.
+// of those before it in the chain: what a stolen key signs later is no backup, whatever number it bears. Where the chain
+// has a gap, what may lie before it is neither void nor a backup but damage: garbage collection must not take it.
 func (r *Repo) counts(ctx context.Context, name string, root *Root) error {
 	revoked, dead := r.trust.Revoked(root.Author)
 	if !dead {
@@ -137,46 +136,50 @@ func (r *Repo) counts(ctx context.Context, name string, root *Root) error {
 	}
 	e := end{domainOf(name), root.Author}
 	r.mu.Lock()
-	valid, known := r.ends[e]
+	line, known := r.ends[e]
 	r.mu.Unlock()
 	if !known {
 		var err error
-		if valid, err = r.chainTo(ctx, e, revoked); err != nil {
+		if line, err = r.chainTo(ctx, e, revoked); err != nil {
 			return err
 		}
 		r.mu.Lock()
-		r.ends[e] = valid
+		r.ends[e] = line
 		r.mu.Unlock()
 	}
-	if !valid[root.Hash] {
-		return fmt.Errorf("%s, key %s: %w", name, root.Author, errVoid)
+	switch {
+	case line.valid[root.Hash]:
+		return nil
+	case line.gap > 0 && root.Sequence <= line.gap:
+		return &DamageError{Object: name, What: fmt.Sprintf("backup %d of the revoked key %s has neither root nor deletion record, so whether this earlier one counts cannot be told", line.gap, root.Author)}
 	}
-	return nil
+	return fmt.Errorf("%s, key %s: %w", name, root.Author, errVoid)
 }
 
-// chainTo returns the hashes of the roots up to the last one that counts.
-func (r *Repo) chainTo(ctx context.Context, e end, revoked *roles.Revocation) (map[pack.ID]bool, error) {
-	valid := make(map[pack.ID]bool)
+// chainTo follows the chain back from the last root that counts.
+func (r *Repo) chainTo(ctx context.Context, e end, revoked *roles.Revocation) (lineage, error) {
+	line := lineage{valid: make(map[pack.ID]bool)}
 	last, ok := revoked.In(e.domain)
 	if !ok {
-		return valid, nil
+		return line, nil
 	}
-	previous := make(map[pack.ID]pack.ID)
+	before := make(map[pack.ID]Link)
 	err := r.eachLink(ctx, e.domain, func(l linked, err error) error {
 		if err == nil && l.Author == e.author {
-			previous[l.Hash] = l.Previous
+			before[l.Hash] = l.Link
 		}
-		return ignoreDamage(err) // what cannot be read ends the chain, and is reported where it is looked for
+		return ignoreDamage(err) // what cannot be read is a gap, and is reported where it is looked for
 	})
-	for at := last.Root; err == nil && !valid[at]; {
-		before, there := previous[at]
+	for at, n := last.Root, last.Sequence; err == nil && n > 0; n-- {
+		link, there := before[at]
 		if !there {
+			line.gap = n
 			break
 		}
-		valid[at] = true
-		at = before
+		line.valid[at] = true
+		at, n = link.Previous, min(n, link.Sequence)
 	}
-	return valid, err
+	return line, err
 }
 
 func ignoreDamage(err error) error {
@@ -195,18 +198,12 @@ func (r *Repo) Newest(ctx context.Context, key roles.KeyID) ([]roles.LastRoot, e
 	}
 	var out []roles.LastRoot
 	for _, domain := range domains {
-		last := roles.LastRoot{Domain: domain}
-		err := r.eachLink(ctx, domain, func(l linked, err error) error {
-			if err == nil && l.Author == key && l.Sequence > last.Sequence {
-				last.Sequence, last.Root = l.Sequence, l.Hash
-			}
-			return ignoreDamage(err)
-		})
+		last, err := r.newest(ctx, domain, key)
 		if err != nil {
 			return nil, err
 		}
 		if last.Sequence > 0 {
-			out = append(out, last)
+			out = append(out, roles.LastRoot{Domain: domain, Sequence: last.Sequence, Root: last.Hash})
 		}
 	}
 	return out, nil
@@ -234,12 +231,12 @@ func (r *Repo) CountVoid(ctx context.Context, key roles.KeyID, last []roles.Last
 	}
 	revoked := &roles.Revocation{KeyID: key, Last: last}
 	for _, domain := range domains {
-		valid, err := r.chainTo(ctx, end{domain, key}, revoked)
+		line, err := r.chainTo(ctx, end{domain, key}, revoked)
 		if err != nil {
 			return 0, err
 		}
 		err = r.eachLink(ctx, domain, func(l linked, err error) error {
-			if err == nil && l.Author == key && !valid[l.Hash] && Classify(l.name) == KindRoot {
+			if err == nil && l.Author == key && !line.valid[l.Hash] && Classify(l.name) == KindRoot {
 				n++
 			}
 			return ignoreDamage(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 
 	"cbk/pack"
@@ -75,7 +74,19 @@ func (r *Repo) Inventory(ctx context.Context) (*Inventory, error) {
 		return nil, fmt.Errorf("list repository: %w", err)
 	}
 	// A root whose deletion record stands is no backup, even if it is still or again there.
-	inv.Roots = slices.DeleteFunc(inv.Roots, func(name string) bool { return deleted[name] })
+	roots := inv.Roots[:0]
+	for _, name := range inv.Roots {
+		dead := false
+		if deleted[name] {
+			if dead, err = r.deleted(ctx, name); ignoreDamage(err) != nil {
+				return nil, err
+			}
+		}
+		if !dead {
+			roots = append(roots, name)
+		}
+	}
+	inv.Roots = roots
 	return inv, nil
 }
 

@@ -68,19 +68,29 @@ func (c *Checker) overlays(ctx context.Context) error {
 		id := pack.SessionID(raw)
 		to, _ := roles.ParseSealKeyID(parts[2])
 		sealed, err := c.repo.overlays(ctx, id)(to)
-		if domain, ok := c.domains[id]; ok && err == nil && sealed != nil && c.repo.Reads() {
-			_, err = c.repo.Key().OpenSession(domain, pack.Session{ID: id, Sealed: sealed}, nil)
-			if errors.Is(err, roles.ErrNoSealKey) && roles.SealKeyID(sealed[:8]) == to {
-				err = nil // sealed to a key that this reader was not given, or that was destroyed
-			} else if errors.Is(err, roles.ErrNoSealKey) {
-				err = pack.ErrAuthentication
-			}
+		if err == nil && sealed != nil {
+			err = c.overlay(id, to, sealed)
 		}
 		if err := c.note(asDamage(name, err)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (c *Checker) overlay(id pack.SessionID, to roles.SealKeyID, sealed []byte) error {
+	if roles.SealKeyID(sealed[:8]) != to {
+		return fmt.Errorf("it names another seal key: %w", pack.ErrAuthentication)
+	}
+	domain, ok := c.domains[id]
+	if !ok || !c.repo.Reads() {
+		return nil
+	}
+	_, err := c.repo.Key().OpenSession(domain, pack.Session{ID: id, Sealed: sealed}, nil)
+	if errors.Is(err, roles.ErrNoSealKey) {
+		return nil // sealed to a key that this reader was not given, or that was destroyed
+	}
+	return err
 }
 
 // chains checks in every domain that no root went without a deletion record: each root names the one that its author

@@ -14,9 +14,16 @@ import (
 	"cbk/repo/roles"
 )
 
-// Packs checks that every pack named by a shard is there with its size. With read it also reads every pack of the
-// repository and checks it down to each blob's id.
+// Packs checks that every pack named by a shard is there with its size, and that the session keys sealed anew open. With
+// read it also reads every pack of the repository and checks it down to each blob's id.
 func (c *Checker) Packs(ctx context.Context, read bool) error {
+	if err := c.packs(ctx, read); err != nil {
+		return err
+	}
+	return c.overlays(ctx)
+}
+
+func (c *Checker) packs(ctx context.Context, read bool) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(cap(c.buffers))
 	named := make(map[pack.ID]bool)
@@ -48,7 +55,7 @@ func (c *Checker) Packs(ctx context.Context, read bool) error {
 			}
 		}
 	}
-	return errors.Join(g.Wait(), c.overlays(ctx))
+	return g.Wait()
 }
 
 func (c *Checker) present(domain string, info *pack.Info) bool {

@@ -123,6 +123,10 @@ func forged(t *testing.T, config []byte, change func(text string) string) []byte
 	if err != nil {
 		t.Fatal(err)
 	}
+	return forgedBy(owner, config, change)
+}
+
+func forgedBy(owner *roles.Owner, config []byte, change func(text string) string) []byte {
 	text := string(config[12 : len(config)-64])
 	at := strings.Index(text, `"owner":"`) + len(`"owner":"`)
 	text = change(text[:at] + hex.EncodeToString(owner.Trust().Owner()) + text[at+64:])

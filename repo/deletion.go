@@ -3,6 +3,7 @@ package repo
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 
 	"cbk/pack"
 	"cbk/pack/wire"
@@ -27,38 +28,88 @@ type deletion struct {
 
 // Delete removes a committed backup. Its deletion record is created first and outranks the root for ever: whatever
 // brings the root back, it is no backup. Space comes back with gc. why is kept in the record. Parts in other domains are
-// dead from the same moment.
+// dead from the same moment; a part by itself cannot be deleted.
 func (r *Repo) Delete(ctx context.Context, name string, why []byte) error {
 	if err := r.must("delete backups", roles.RoleOwner, roles.RoleKeeper); err != nil {
 		return err
 	}
-	data, err := r.st.Get(ctx, name, maxRoot)
+	root, err := r.anyRoot(ctx, name)
 	if err != nil {
-		return asDamage(name, err)
-	}
-	root, err := r.parseRoot(ctx, name, data)
-	if ignoreDamage(asDamage(name, err)) != nil {
 		return err
 	}
-	if root == nil {
+	if root.Main != nil {
+		return fmt.Errorf("%s is a part of %s: delete that", name, root.Main.Name())
+	}
+	return r.bury(ctx, name, root, why, func() error { return r.buryParts(ctx, name, root) })
+}
+
+// anyRoot reads the root at a name. One that is damaged has nothing but its hash.
+func (r *Repo) anyRoot(ctx context.Context, name string) (*Root, error) {
+	data, err := r.st.Get(ctx, name, maxRoot)
+	if err != nil {
+		return nil, asDamage(name, err)
+	}
+	root, err := r.parseRoot(ctx, name, data)
+	if err = asDamage(name, err); err != nil {
 		root = &Root{Hash: sha256.Sum256(data)}
 	}
+	return root, ignoreDamage(err)
+}
+
+// bury creates the deletion record of a root, does what is due between, and removes the root.
+func (r *Repo) bury(ctx context.Context, name string, root *Root, why []byte, between func() error) error {
 	var e wire.Encoder
 	e.Fixed(root.Hash[:])
 	e.Fixed(root.Author[:])
 	e.Uvarint(root.Sequence)
 	e.Fixed(root.Previous[:])
 	e.Bytes(why[:min(len(why), maxWhy)])
-	if _, err := r.claimName(ctx, pack.ClassRecord, sibling(deadPrefix, name), e.Out()); err != nil {
+	record := sibling(deadPrefix, name)
+	won, err := r.claimName(ctx, pack.ClassRecord, record, e.Out())
+	if err == nil && !won {
+		_, err = r.readDeletion(ctx, record) // perhaps somebody put down what is none
+	}
+	if err == nil {
+		err = between()
+	}
+	if err != nil {
 		return err
 	}
-	// Should it end here, gc removes the parts.
+	return r.st.Delete(ctx, name)
+}
+
+// buryParts removes the parts of a root that is dead. Should it end early, gc does the rest. What does not call itself a
+// part of this root stays: a stolen key can name any root as its part.
+func (r *Repo) buryParts(ctx context.Context, name string, root *Root) error {
 	for _, part := range root.Parts {
-		if err := r.st.Delete(ctx, part.Name()); err != nil {
+		if err := r.buryPart(ctx, part.Name(), name); err != nil {
 			return err
 		}
 	}
-	return r.st.Delete(ctx, name)
+	return nil
+}
+
+// buryPart removes the part, if it is there, of a main root that is dead. Its record keeps the chain of its author whole.
+func (r *Repo) buryPart(ctx context.Context, name, main string) error {
+	root, err := r.anyRoot(ctx, name)
+	switch {
+	case Aborted(err):
+		return nil
+	case err != nil:
+		return ignoreMissing(err)
+	case root.Main == nil || root.Main.Name() != main:
+		return nil
+	}
+	return r.bury(ctx, name, root, []byte("part of "+main), func() error { return nil })
+}
+
+// deleted reports whether the deletion record of a root stands. What only bears its name is a *DamageError.
+func (r *Repo) deleted(ctx context.Context, root string) (bool, error) {
+	_, err := r.readDeletion(ctx, sibling(deadPrefix, root))
+	if err == nil {
+		return true, nil
+	}
+	return false, ignoreMissing(err)
 }
 
 func (r *Repo) readDeletion(ctx context.Context, name string) (*deletion, error) {

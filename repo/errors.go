@@ -50,9 +50,12 @@ func ignoreMissing(err error) error {
 // that claims a newer version than the repository's config is one of them.
 func asDamage(object string, err error) error {
 	var damage *DamageError
+	var overlay *roles.OverlayError
 	switch {
 	case err == nil || errors.As(err, &damage):
 		return err
+	case errors.As(err, &overlay) && errors.Is(err, pack.ErrAuthentication):
+		return &DamageError{Object: sessionName(overlay.Session, overlay.Seal), What: overlay.Err.Error()}
 	case errors.Is(err, store.ErrNotFound):
 		return &DamageError{Object: object, What: missing}
 	case errors.Is(err, pack.ErrAuthentication), errors.Is(err, wire.ErrMalformed), errors.Is(err, pack.ErrNewer), isShort(err),

@@ -1,6 +1,56 @@
 package repo
 
-import "context"
+import (
+	"context"
+
+	"cbk/pack"
+	"cbk/repo/roles"
+)
 
 // HasRoot reports whether an object of this name is there, readable or not.
 func (r *Repo) HasRoot(ctx context.Context, name string) (bool, error) { return r.exists(ctx, name) }
+
+// borrow returns the keys of one domain under the label of another: all that who stole them can try.
+func (r *Repo) borrow(own, label string) (*roles.Domain, error) {
+	d, err := r.domain(own)
+	if err != nil {
+		return nil, err
+	}
+	b := *d
+	b.Label = label
+	return &b, nil
+}
+
+// Forge signs and seals a body as an object of a name, with the keys of the domain own.
+func (r *Repo) Forge(own string, class pack.Class, name string, body []byte) ([]byte, error) {
+	d, err := r.borrow(own, domainOf(name))
+	if err != nil {
+		return nil, err
+	}
+	return r.sealSigned(d, class, name, body), nil
+}
+
+// ForgeRoot makes a root with the keys of the domain own. The link says what place in the chain it claims.
+func (r *Repo) ForgeRoot(own, name string, root *Root) ([]byte, error) {
+	d, err := r.borrow(own, domainOf(name))
+	if err != nil {
+		return nil, err
+	}
+	return r.sealRoot(d, name, root), nil
+}
+
+// ForgeShard makes a shard of no packs for a domain with the keys of the domain own.
+func (r *Repo) ForgeShard(own, label string, packs ...pack.Info) (name string, data []byte, err error) {
+	d, err := r.borrow(own, label)
+	if err != nil {
+		return "", nil, err
+	}
+	name, data = r.sealShard(d, 1<<20, packs)
+	return name, data, nil
+}
+
+// Pending returns the name of the announcement of a root, Deleted that of its deletion record.
+func Pending(root string) string { return sibling(pendPrefix, root) }
+
+// Deleted returns the name of the deletion record of a root.
+func Deleted(root string) string { return sibling(deadPrefix, root) }

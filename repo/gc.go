@@ -102,7 +102,7 @@ func (k *keeper) plan(ctx context.Context, w *world) (dead []pack.ID, err error)
 	live := make([]uint64, len(w.packs))
 	for i, b := range w.blobs {
 		if w.live.has(i) {
-			live[b.pack] += uint64(b.stored)
+			live[b.pack] += uint64(b.stored &^ lostHolder)
 		}
 	}
 	for i, p := range w.packs {
@@ -175,7 +175,7 @@ func (k *keeper) settle(ctx context.Context, p store.Info) error {
 		}
 	}
 	if f == dead && pending.Main != nil {
-		if err := k.repo.st.Delete(ctx, sibling(rootPrefix, p.Name)); err != nil {
+		if err := k.repo.buryPart(ctx, sibling(rootPrefix, p.Name), main); err != nil {
 			return err
 		}
 	}
@@ -185,9 +185,9 @@ func (k *keeper) settle(ctx context.Context, p store.Info) error {
 
 // removeParts removes committed parts of roots that are dead; as backups they ended with their main roots.
 func (k *keeper) removeParts(ctx context.Context) error {
-	for _, name := range k.parts {
+	for _, p := range k.parts {
 		k.res.Tidied++
-		if err := k.repo.st.Delete(ctx, name); err != nil {
+		if err := k.repo.buryPart(ctx, p.name, p.main); err != nil {
 			return err
 		}
 	}
@@ -209,6 +209,25 @@ func (k *keeper) end(ctx context.Context, main string) (fate, error) {
 // rescue is K2: with roots and shards read again, after the tombstone stands, every live blob whose holders are all
 // condemned is copied, and its new shard written, before anything may be deleted.
 func (k *keeper) rescue(ctx context.Context) error {
+	for range maxRetries {
+		err := k.rescueOnce(ctx)
+		var damage *DamageError
+		if !errors.As(err, &damage) || damage.What != missing {
+			return err
+		}
+		// A shard or pack that another keeper has just given up is no damage: what was in it is elsewhere.
+		w, failed := k.look(ctx)
+		if failed != nil {
+			return failed
+		}
+		if w.mentions(damage.Object) {
+			return err
+		}
+	}
+	return fmt.Errorf("the domain changed while live blobs were copied, %d times in a row: try again later", maxRetries)
+}
+
+func (k *keeper) rescueOnce(ctx context.Context) error {
 	w, err := k.look(ctx)
 	if err != nil {
 		return err

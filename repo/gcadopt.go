@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"slices"
 
 	"cbk/index"
 	"cbk/pack"
@@ -18,7 +19,7 @@ func (r *Repo) Adopt(ctx context.Context, o GCOptions) (adopted, unreadable int,
 	if err := r.must("collect garbage", roles.RoleKeeper, roles.RoleOwner); err != nil {
 		return 0, 0, err
 	}
-	domains, err := r.Domains(ctx)
+	domains, err := r.everyDomain(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -49,6 +50,16 @@ func (r *Repo) Adopt(ctx context.Context, o GCOptions) (adopted, unreadable int,
 		}
 	}
 	return a.adopted, a.unreadable, err
+}
+
+// everyDomain returns the domains there are, and those of writers that may have died in their first session.
+func (r *Repo) everyDomain(ctx context.Context) ([]string, error) {
+	domains, err := r.Domains(ctx)
+	for p := range r.trust.Principals() {
+		domains = append(domains, p.Domains...)
+	}
+	slices.Sort(domains)
+	return slices.Compact(domains), err
 }
 
 type adopter struct {
@@ -113,10 +124,13 @@ func (a *adopter) named(ctx context.Context, domains []string) error {
 // adopt writes the shard of one pack, whose bytes must be those its name says.
 func (a *adopter) adopt(ctx context.Context, id pack.ID) error {
 	data, err := a.repo.st.Get(ctx, PackName(id), pack.MaxPack)
-	if errors.Is(err, store.ErrNotFound) {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
 		return nil
-	}
-	if err != nil {
+	case errors.Is(err, store.ErrTooLarge): // nobody's pack
+		a.unreadable++
+		return nil
+	case err != nil:
 		return err
 	}
 	info, dom := a.tail(id, data)

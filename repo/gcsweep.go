@@ -2,6 +2,7 @@ package repo
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -131,33 +132,44 @@ func (k *keeper) writeShards(ctx context.Context, d *roles.Domain, packs []pack.
 	return nil
 }
 
-// named lists the shards once more and returns every pack that one of them names.
+// named lists the shards once more and returns every pack that one of them names. Where one goes as it is read, another
+// keeper has replaced it by one that may not be in the list: all is listed again.
 func (k *keeper) named(ctx context.Context) (map[pack.ID]bool, error) {
+	known := make(map[string][]pack.ID)
+	for _, s := range k.world.shards {
+		for _, n := range s.packs {
+			known[s.name] = append(known[s.name], k.world.packs[n].name)
+		}
+	}
+	for range maxRetries {
+		named, err := k.namedNow(ctx, known)
+		if ignoreMissing(err) != nil || err == nil {
+			return named, err
+		}
+	}
+	return nil, fmt.Errorf("shards vanish as they are read, %d times in a row: try again later", maxRetries)
+}
+
+func (k *keeper) namedNow(ctx context.Context, known map[string][]pack.ID) (map[pack.ID]bool, error) {
 	names, err := k.repo.ListShards(ctx, k.domain)
 	if err != nil {
 		return nil, err
 	}
-	read := make(map[string]shard)
-	for _, s := range k.world.shards {
-		read[s.name] = s
-	}
 	named := make(map[pack.ID]bool)
 	for _, name := range names {
-		if s, ok := read[name]; ok {
-			for _, n := range s.packs {
-				named[k.world.packs[n].name] = true
+		packs, read := known[name]
+		if !read {
+			s, err := k.repo.readShard(ctx, name)
+			if err != nil {
+				return nil, err
 			}
-			continue
+			for _, p := range s.packs {
+				packs = append(packs, p.Name)
+			}
+			known[name] = packs
 		}
-		read, err := k.repo.readShard(ctx, name)
-		if ignoreMissing(err) != nil {
-			return nil, err
-		}
-		if err != nil {
-			continue
-		}
-		for _, p := range read.packs {
-			named[p.Name] = true
+		for _, id := range packs {
+			named[id] = true
 		}
 	}
 	return named, nil
@@ -187,10 +199,12 @@ func (k *keeper) dropEpochs(ctx context.Context) error {
 	return nil
 }
 
-// Domains returns every domain with a root, pending root or shard that the key can see.
+// Domains returns every domain with a root, pending root, shard or tombstone that the key can see: where a keeper died
+// between shards and packs, only the tombstone tells of the packs.
 func (r *Repo) Domains(ctx context.Context) ([]string, error) {
 	found := make(map[string]bool)
-	for prefix, kind := range map[string]Kind{rootPrefix: KindRoot, pendPrefix: KindPending, indexPrefix: KindShard} {
+	for prefix, kind := range map[string]Kind{rootPrefix: KindRoot, pendPrefix: KindPending, indexPrefix: KindShard,
+		epochPrefix: KindEpoch} {
 		names, err := r.names(ctx, prefix, kind)
 		if err != nil {
 			return nil, err

@@ -21,9 +21,9 @@ type keeper struct {
 	domain string
 	opt    GCOptions
 	res    *GCResult
-	world  *world   // as seen by this run's K2
-	seq    uint64   // of the newest shard
-	parts  []string // committed parts of roots that are dead
+	world  *world // as seen by this run's K2
+	seq    uint64 // of the newest shard
+	parts  []part // committed parts of roots that are dead
 }
 
 // world is what a keeper sees of a domain. For each blob it holds 40 bytes: 400 MiB for ten million.
@@ -57,7 +57,20 @@ type packState struct {
 type holder struct {
 	id     pack.ID
 	pack   uint32
-	stored uint32
+	stored uint32 // its top bit, far above the size of any blob: nobody can open the session any more
+}
+
+const lostHolder = 1 << 31
+
+// rank orders the holders of a blob: first those that can be read, then those that need no copying.
+func (w *world) rank(h holder) (n int) {
+	if h.stored&lostHolder != 0 {
+		n = 2
+	}
+	if w.view.condemned[w.packs[h.pack].name] {
+		n++
+	}
+	return n
 }
 
 type bitset []uint64
@@ -109,108 +122,6 @@ func (k *keeper) lookOnce(ctx context.Context) (*world, error) {
 	return w, k.mark(ctx, w, roots)
 }
 
-// aliveRoot is a root that keeps its blobs. What a pending one needs and does not find is no damage: its writer learns of
-// it before it commits.
-type aliveRoot struct {
-	*Root
-	pending bool
-}
-
-// fate says what became of a root that was announced.
-type fate int
-
-const (
-	undecided fate = iota
-	committed
-	dead
-)
-
-// fateOf finds out what became of the root at a name: dead if its deletion record stands, or an abort record in its
-// place. dead is for ever; and a root that a revoked key wrote too late never lived.
-func (r *Repo) fateOf(ctx context.Context, name string) (fate, error) {
-	deleted, err := r.exists(ctx, sibling(deadPrefix, name))
-	if err != nil {
-		return undecided, err
-	}
-	if deleted {
-		return dead, nil
-	}
-	_, err = r.ReadRoot(ctx, name)
-	switch {
-	case err == nil:
-		return committed, nil
-	case Aborted(err) || Void(err):
-		return dead, nil
-	case ignoreMissing(err) == nil:
-		return undecided, nil
-	}
-	return undecided, err
-}
-
-// roots reads what is alive: committed roots without a deletion record, and pending roots whose id has no abort or
-// deletion record.
-func (k *keeper) roots(ctx context.Context, pending []string) (alive []aliveRoot, err error) {
-	deleted, err := k.repo.names(ctx, deadPrefix+k.domain+"/", KindDeleted)
-	if err != nil {
-		return nil, err
-	}
-	gone := make(map[string]bool)
-	for _, name := range deleted {
-		gone[path.Base(name)] = true
-	}
-	committed, err := k.repo.names(ctx, rootPrefix+k.domain+"/", KindRoot)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range committed {
-		if gone[path.Base(name)] {
-			continue
-		}
-		root, err := k.repo.ReadRoot(ctx, name)
-		gone[path.Base(name)] = true // a pending root of this id says nothing more
-		if Aborted(err) || Void(err) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		n := len(alive)
-		if alive, err = k.revive(ctx, alive, aliveRoot{Root: root}); err != nil {
-			return nil, err
-		}
-		if root.Main != nil && len(alive) == n {
-			k.parts = append(k.parts, name)
-		}
-	}
-	for _, name := range pending {
-		if gone[path.Base(name)] {
-			continue
-		}
-		root, err := k.repo.readPending(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		if alive, err = k.revive(ctx, alive, aliveRoot{Root: root, pending: true}); err != nil {
-			return nil, err
-		}
-	}
-	return alive, nil
-}
-
-// revive adds a root to those alive, unless it is part of one that is dead, or needs nothing of the shared packs.
-func (k *keeper) revive(ctx context.Context, alive []aliveRoot, root aliveRoot) ([]aliveRoot, error) {
-	if root.Full {
-		return alive, nil
-	}
-	if root.Main != nil {
-		f, err := k.repo.fateOf(ctx, root.Main.Name())
-		if err != nil || f == dead {
-			return alive, err
-		}
-	}
-	return append(alive, root), nil
-}
-
 // load reads every shard.
 func (k *keeper) load(ctx context.Context, w *world) error {
 	names, err := k.repo.ListShards(ctx, k.domain)
@@ -218,6 +129,7 @@ func (k *keeper) load(ctx context.Context, w *world) error {
 		return err
 	}
 	number := make(map[pack.ID]int)
+	seals, lost := k.repo.sealState(k.domain), make(map[pack.SessionID]bool)
 	for _, name := range names {
 		read, err := k.repo.readShard(ctx, name)
 		if err != nil {
@@ -232,7 +144,10 @@ func (k *keeper) load(ctx context.Context, w *world) error {
 				n = len(w.packs)
 				number[p.Name] = n
 				w.packs = append(w.packs, packState{name: p.Name, shard: name, dom: read.dom})
-				w.add(n, &p)
+				if err := lostOf(ctx, seals, p.Sessions, lost); err != nil {
+					return err
+				}
+				w.add(n, &p, lost)
 			}
 			s.packs = append(s.packs, n)
 		}
@@ -245,9 +160,23 @@ func (k *keeper) load(ctx context.Context, w *world) error {
 	return nil
 }
 
-func (w *world) add(n int, p *pack.Info) {
+// lostOf finds out which sessions nobody can open any more, each once.
+func lostOf(ctx context.Context, seals *sealState, sessions []pack.Session, lost map[pack.SessionID]bool) (err error) {
+	for _, s := range sessions {
+		if _, known := lost[s.ID]; !known && err == nil {
+			lost[s.ID], err = seals.lost(ctx, s)
+		}
+	}
+	return err
+}
+
+func (w *world) add(n int, p *pack.Info, lost map[pack.SessionID]bool) {
 	for _, e := range p.Entries {
-		w.blobs = append(w.blobs, holder{e.ID, uint32(n), e.Stored})
+		h := holder{e.ID, uint32(n), e.Stored &^ lostHolder}
+		if lost[e.Session] && !indexed(e.Type) {
+			h.stored |= lostHolder
+		}
+		w.blobs = append(w.blobs, h)
 		w.packs[n].content += uint64(e.Stored)
 		if e.Type == pack.Refs {
 			w.refs[e.ID] = append(w.refs[e.ID], location{n, e.Offset, e.Stored, e.Plain})
@@ -263,7 +192,7 @@ func (w *world) holders(id pack.ID) (from, to int) {
 	return from, to
 }
 
-// need marks a blob as alive: one holder is enough, preferably one that is not condemned.
+// need marks a blob as alive: one holder is enough, the first of the best rank.
 func (w *world) need(id pack.ID) error {
 	from, to := w.holders(id)
 	if from == to {
@@ -274,9 +203,8 @@ func (w *world) need(id pack.ID) error {
 		if w.live.has(i) {
 			return nil
 		}
-		if !w.view.condemned[w.packs[w.blobs[i].pack].name] {
+		if w.rank(w.blobs[i]) < w.rank(w.blobs[best]) {
 			best = i
-			break
 		}
 	}
 	w.live.set(best)
@@ -381,8 +309,8 @@ type salvage struct {
 	from string // the shard that names it
 }
 
-// doomed returns the live blobs whose every holder is condemned, by pack. need prefers holders that are not condemned, so
-// a live holder in a condemned pack has no other.
+// doomed returns the live blobs whose every holder is condemned, or whose every other holder cannot be opened, by pack:
+// need prefers other holders, so a live holder in a condemned pack has none.
 func (w *world) doomed() map[int]*salvage {
 	out := make(map[int]*salvage)
 	for i, b := range w.blobs {
@@ -397,4 +325,10 @@ func (w *world) doomed() map[int]*salvage {
 		out[n].want[b.id] = true
 	}
 	return out
+}
+
+// mentions reports whether an object is a shard that was read, or a pack that one names.
+func (w *world) mentions(name string) bool {
+	return slices.ContainsFunc(w.shards, func(s shard) bool { return s.name == name }) ||
+		slices.ContainsFunc(w.packs, func(p packState) bool { return PackName(p.name) == name })
 }

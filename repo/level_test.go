@@ -12,13 +12,13 @@ import (
 	"cbk/repo/store"
 )
 
-// slow is a store on which packs take their time.
-type slow struct {
+// slowPacks is a store on which packs take their time.
+type slowPacks struct {
 	store.Store
 	pause time.Duration
 }
 
-func (s slow) Create(ctx context.Context, name string, data []byte) error {
+func (s slowPacks) Create(ctx context.Context, name string, data []byte) error {
 	if strings.HasPrefix(name, "packs/") {
 		time.Sleep(s.pause)
 	}
@@ -34,7 +34,7 @@ func TestASlowStoreGetsFewerBytes(t *testing.T) {
 	}
 	stored := func(pause time.Duration) int64 {
 		_, st := newRepo(t)
-		s := session(t, openRepo(t, slow{st, pause}, t.TempDir()), "node-1")
+		s := session(t, openRepo(t, slowPacks{st, pause}, t.TempDir()), "node-1")
 		cost, err := s.Stream(bytes.NewReader(rows.Bytes()), pack.Sizes{Min: 1 << 20, Bits: 20, Max: 1 << 20},
 			func([]repo.Ref) error { return nil })
 		if err != nil {

@@ -165,7 +165,7 @@ func (r *Repo) resealDomain(ctx context.Context, k *roles.Keyring, domain string
 	if err != nil {
 		return 0, err
 	}
-	done := make(map[pack.SessionID]bool)
+	done, seals := make(map[pack.SessionID]bool), r.sealState(domain)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(atOnce)
 	for _, name := range shards {
@@ -179,6 +179,13 @@ func (r *Repo) resealDomain(ctx context.Context, k *roles.Keyring, domain string
 				continue
 			}
 			done[s.ID] = true
+			lost, err := seals.lost(ctx, s)
+			if err != nil {
+				return n, errors.Join(err, g.Wait())
+			}
+			if lost && !k.Opens(s) {
+				continue // nobody can any more
+			}
 			n++
 			g.Go(func() error { return r.resealSession(ctx, k, domain, s) })
 		}
@@ -210,6 +217,9 @@ func (r *Repo) resealSession(ctx context.Context, k *roles.Keyring, domain strin
 // repository keeps of their private halves: what was sealed to them alone can never be read again. So all sessions are
 // sealed anew before, and those that writers added meanwhile once more, with the keys still in memory, after.
 func (r *Repo) RetireSeals(ctx context.Context, domain string) (retired []roles.SealKeyID, err error) {
+	if err := r.must("change keys", roles.RoleOwner); err != nil {
+		return nil, err
+	}
 	if _, err := r.Reseal(ctx); err != nil {
 		return nil, err
 	}

@@ -90,7 +90,7 @@ func (rd *Reader) sync(ctx context.Context, damaged func(*DamageError)) error {
 				damaged(d)
 			}
 		}
-		if _, err := b.cache.Sync(ctx, b.src, rd.label); err != nil {
+		if _, err := b.src.sync(ctx, b.cache); err != nil {
 			return err
 		}
 	}

@@ -30,8 +30,9 @@ type Repo struct {
 
 	mu      sync.Mutex
 	keyring *roles.Keyring
+	renewed uint64                     // statements of the trust log that the keyring was opened with
 	domains map[string][]*roles.Domain // all generations, oldest first
-	ends    map[end]map[pack.ID]bool   // the roots that count of revoked keys
+	ends    map[end]lineage            // what counts of revoked keys
 }
 
 // Open opens the repository in st. stateDir is where this machine keeps local indexes and the newest trust log seen;
@@ -50,7 +51,7 @@ func Open(ctx context.Context, st store.Store, u roles.Unlock, stateDir string) 
 		return nil, err
 	}
 	trust := openTrust(c, stateDir)
-	if _, err := trust.refresh(ctx, st); err != nil {
+	if err := trust.refresh(ctx, st); err != nil {
 		return nil, err
 	}
 	settings, err := parseSettings(trust.Settings())
@@ -69,8 +70,9 @@ func Open(ctx context.Context, st store.Store, u roles.Unlock, stateDir string) 
 	if err != nil {
 		return nil, err
 	}
+	head, _ := trust.Head()
 	return &Repo{identity: c, settings: settings, id: c.id, st: st, codec: codec, stateDir: stateDir, trust: trust, read: true,
-		keyring: keyring, domains: make(map[string][]*roles.Domain), ends: make(map[end]map[pack.ID]bool)}, nil
+		keyring: keyring, renewed: head, domains: make(map[string][]*roles.Domain), ends: make(map[end]lineage)}, nil
 }
 
 // ID returns the repository's identity, 32 hex digits.
@@ -87,14 +89,18 @@ func (r *Repo) Key() *roles.Keyring {
 func (r *Repo) Close() error { return r.st.Close() }
 
 // refresh reads what was added to the trust log, and the grant that came with it. Errors are those of Open;
-// roles.ErrRevoked means that this key is at its end.
+// roles.ErrRevoked means that this key is at its end. After an error the next call tries again: a key that has ended
+// stays at its end.
 func (r *Repo) refresh(ctx context.Context) error {
 	r.reading.Lock()
 	defer r.reading.Unlock()
 	r.read = false
-	grew, err := r.trust.refresh(ctx, r.st)
-	if err != nil || !grew {
+	if err := r.trust.refresh(ctx, r.st); err != nil {
 		return err
+	}
+	head, _ := r.trust.Head()
+	if head == r.renewed { // guarded by reading
+		return nil
 	}
 	objects := openKeyObjects(ctx, r.st, r.identity, r.stateDir)
 	k, err := r.Key().Renew(r.trust.Trust, objects.all())
@@ -106,7 +112,7 @@ func (r *Repo) refresh(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.keyring = k
+	r.keyring, r.renewed = k, head
 	clear(r.domains)
 	clear(r.ends)
 	return nil

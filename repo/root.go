@@ -241,6 +241,9 @@ func (r *Repo) parseRoot(ctx context.Context, name string, data []byte) (*Root, 
 		return nil, err
 	}
 	root.Author = s.author
+	if err := r.within(root); err != nil {
+		return nil, err
+	}
 	if sha256.Sum256(body) != hash {
 		return nil, fmt.Errorf("its body is not the one signed: %w", pack.ErrAuthentication)
 	}
@@ -249,6 +252,22 @@ func (r *Repo) parseRoot(ctx context.Context, name string, data []byte) (*Root, 
 		return nil, err
 	}
 	return root, root.decodeBody(plain)
+}
+
+// within refuses a root that reaches into domains that are not its author's: the fate of a main root is that of its
+// parts, and an announced part makes keepers end a main root that is silent.
+func (r *Repo) within(root *Root) error {
+	places := root.Parts
+	if root.Main != nil {
+		places = append(slices.Clip(places), *root.Main)
+	}
+	p, _ := r.trust.Principal(root.Author) // it has signed
+	for _, at := range places {
+		if !p.Writes(at.Domain) {
+			return fmt.Errorf("its author does not write domain %s: %w", at.Domain, pack.ErrAuthentication)
+		}
+	}
+	return nil
 }
 
 func splitRoot(data []byte) (head, body []byte, err error) {
@@ -278,8 +297,14 @@ func (r *Repo) listRoots(ctx context.Context, below string, fn func(name string)
 		gone[sibling(rootPrefix, name)] = true
 	}
 	return r.st.List(ctx, rootPrefix+below, func(i store.Info) error {
-		if Classify(i.Name) != KindRoot || gone[i.Name] || !r.sees(domainOf(i.Name)) {
+		if Classify(i.Name) != KindRoot || !r.sees(domainOf(i.Name)) {
 			return nil
+		}
+		if gone[i.Name] {
+			// A record that is none takes no backup away; a check reports it.
+			if dead, err := r.deleted(ctx, i.Name); dead || ignoreDamage(err) != nil {
+				return err
+			}
 		}
 		return fn(i.Name)
 	})

@@ -101,7 +101,7 @@ func (r *Repo) NewSession(ctx context.Context, domain string) (*Session, error) 
 	s := &Session{repo: r, dom: d, cache: cache, key: key, sealed: sealed, view: view, claimed: make(map[pack.ID]struct{}),
 		relied: make(map[pack.ID]struct{}), width: runtime.GOMAXPROCS(0),
 		seal: pack.Sealer{Codec: codec, Repository: r.id, Domain: domain, Hasher: d.Hasher}}
-	newest, err := cache.Sync(ctx, source{Repo: r, dom: d, writing: true}, domain)
+	newest, err := source{Repo: r, dom: d, writing: true}.sync(ctx, cache)
 	if err == nil {
 		s.lost, err = r.lostSessions(ctx, domain, cache)
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	"cbk/index"
 	"cbk/pack"
@@ -52,11 +50,32 @@ type source struct {
 	writing bool
 	// damaged, if set, is given shards that are not as written, and they are left out; otherwise they are errors.
 	damaged func(*DamageError)
+	// vanished, if set, is told that a shard went after it was listed.
+	vanished *bool
 }
 
-// ReadShard implements index.Source. Shards that do not count here are empty.
+// sync brings a cache in step with a domain. A shard that goes as it is read was replaced by a keeper: all is listed
+// again, or the session would store what that one named once more.
+func (s source) sync(ctx context.Context, c *index.Cache) (newest uint64, err error) {
+	for range maxRetries {
+		s.vanished = new(bool)
+		if newest, err = c.Sync(ctx, s, s.dom.Label); err != nil || !*s.vanished {
+			return newest, err
+		}
+	}
+	return 0, fmt.Errorf("shards of %s vanish as they are read, %d times in a row: try again later", s.dom.Label, maxRetries)
+}
+
+// ReadShard implements index.Source. Shards that do not count here are empty; those that went after they were listed are
+// left out.
 func (s source) ReadShard(ctx context.Context, name string) ([]pack.Info, error) {
 	shard, err := s.readShard(ctx, name)
+	if err != nil && ignoreMissing(err) == nil {
+		if s.vanished != nil {
+			*s.vanished = true
+		}
+		return nil, nil
+	}
 	var damage *DamageError
 	if s.damaged != nil && errors.As(err, &damage) {
 		s.damaged(damage)
@@ -76,38 +95,55 @@ func (r *Repo) ListShards(ctx context.Context, domain string) (names []string, e
 	return r.names(ctx, indexPrefix+domain+"/", KindShard)
 }
 
-// lostSessions returns the sessions in a cache that are sealed to a retired seal key only: their blobs are there and
-// nobody can read them, so they count as unknown. It asks the store for nothing unless a seal key was retired.
-func (r *Repo) lostSessions(ctx context.Context, domain string, c *index.Cache) (map[pack.SessionID]bool, error) {
-	var inUse []roles.SealKeyID
-	retired := make(map[roles.SealKeyID]bool)
+// sealState tells which sessions can still be opened.
+type sealState struct {
+	repo    *Repo
+	inUse   []roles.SealKeyID // of the domain
+	retired map[roles.SealKeyID]bool
+}
+
+func (r *Repo) sealState(domain string) *sealState {
+	st := &sealState{repo: r, retired: make(map[roles.SealKeyID]bool)}
 	for _, k := range r.trust.SealKeys() {
-		if retired[k.ID] = k.Retired; !k.Retired && (k.Domain == "" || k.Domain == domain) {
-			inUse = append(inUse, k.ID)
+		switch {
+		case k.Retired:
+			st.retired[k.ID] = true
+		case k.Domain == "" || k.Domain == domain:
+			st.inUse = append(st.inUse, k.ID)
 		}
 	}
+	return st
+}
+
+// lost reports whether a session is sealed to retired seal keys only: its blobs are there and nobody can read them. It
+// asks the store for nothing unless a seal key was retired.
+func (st *sealState) lost(ctx context.Context, s pack.Session) (bool, error) {
+	if len(s.Sealed) < 8 || !st.retired[roles.SealKeyID(s.Sealed[:8])] {
+		return false, nil
+	}
+	for _, to := range st.inUse {
+		if there, err := st.repo.exists(ctx, sessionName(s.ID, to)); err != nil || there {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// lostSessions returns the sessions in a cache that nobody can open any more: their blobs count as unknown.
+func (r *Repo) lostSessions(ctx context.Context, domain string, c *index.Cache) (map[pack.SessionID]bool, error) {
 	lost := make(map[pack.SessionID]bool)
+	st := r.sealState(domain)
+	if len(st.retired) == 0 {
+		return lost, nil
+	}
 	sessions, err := c.Sessions()
-	if err != nil || !slices.Contains(slices.Collect(maps.Values(retired)), true) {
-		return lost, err
-	}
-	for _, s := range sessions {
-		if len(s.Sealed) < 8 || !retired[roles.SealKeyID(s.Sealed[:8])] {
-			continue
-		}
-		lost[s.ID] = true
-		for _, to := range inUse {
-			there, err := r.exists(ctx, sessionName(s.ID, to))
-			if err != nil {
-				return nil, err
-			}
-			if there {
-				delete(lost, s.ID)
-				break
-			}
+	for i := 0; err == nil && i < len(sessions); i++ {
+		var gone bool
+		if gone, err = st.lost(ctx, sessions[i]); gone {
+			lost[sessions[i].ID] = true
 		}
 	}
-	return lost, nil
+	return lost, err
 }
 
 // overlays returns what finds the sealed forms of a session key that rotation has added.

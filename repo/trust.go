@@ -84,9 +84,9 @@ func (l *trustLog) append(statement []byte) error {
 
 // refresh reads the statements that the store has and the log lacks. The error matches roles.ErrRolledBack if the store
 // has fewer than were seen before.
-func (l *trustLog) refresh(ctx context.Context, st store.Store) (grew bool, err error) {
+func (l *trustLog) refresh(ctx context.Context, st store.Store) error {
 	newest := uint64(0)
-	err = st.List(ctx, trustPrefix, func(i store.Info) error {
+	err := st.List(ctx, trustPrefix, func(i store.Info) error {
 		if Classify(i.Name) == KindTrust {
 			n, _ := strconv.ParseUint(path.Base(i.Name), 10, 63)
 			newest = max(newest, n)
@@ -94,25 +94,25 @@ func (l *trustLog) refresh(ctx context.Context, st store.Store) (grew bool, err 
 		return nil
 	})
 	if err != nil {
-		return false, fmt.Errorf("list trust log: %w", err)
+		return fmt.Errorf("list trust log: %w", err)
 	}
 	have, _ := l.Head()
 	switch {
 	case newest > roles.MaxStatements:
-		return false, &DamageError{Object: roles.TrustName(newest), What: "no trust log is so long"}
+		return &DamageError{Object: roles.TrustName(newest), What: "no trust log is so long"}
 	case newest == 0:
-		return false, &DamageError{Object: trustPrefix, What: missing}
+		return &DamageError{Object: trustPrefix, What: missing}
 	case newest < have:
-		return false, fmt.Errorf("%d statements where %d were seen before: %w", newest, have, roles.ErrRolledBack)
+		return fmt.Errorf("%d statements where %d were seen before: %w", newest, have, roles.ErrRolledBack)
 	case newest == have:
-		return false, nil
+		return nil
 	}
 	for from := have + 1; from <= newest; from += atOnce {
 		if err := l.fetch(ctx, st, from, min(from+atOnce-1, newest)); err != nil {
-			return true, err
+			return err
 		}
 	}
-	return true, l.keep()
+	return l.keep()
 }
 
 // fetch reads the statements from one number to another, both included, and appends them.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"cbk/pack"
 )
 
 // The errors a caller decides by.
@@ -45,6 +47,21 @@ type DamagedObjectError struct {
 
 // Error names the object and what is wrong with it.
 func (e *DamagedObjectError) Error() string { return fmt.Sprintf("%s is damaged: %s", e.Name, e.What) }
+
+// OverlayError reports the overlay of a session that does not open.
+type OverlayError struct {
+	Session pack.SessionID
+	Seal    SealKeyID
+	Err     error
+}
+
+// Error names the overlay.
+func (e *OverlayError) Error() string {
+	return fmt.Sprintf("overlay of session %x for seal key %s: %v", e.Session[:4], e.Seal, e.Err)
+}
+
+// Unwrap returns why it does not open.
+func (e *OverlayError) Unwrap() error { return e.Err }
 
 // Whatever holds a secret prints as a short description under every verb of fmt: the package's own methods would not
 // reach fields printed by reflection.

@@ -101,9 +101,13 @@ func (k *Keyring) unsealOverlay(domain string, id pack.SessionID, seal SealKeyID
 		return nil, err
 	}
 	if len(sealed) < 8 || SealKeyID(sealed[:8]) != seal {
-		return nil, fmt.Errorf("overlay of session %x for seal key %s names another: %w", id[:4], seal, pack.ErrAuthentication)
+		return nil, &OverlayError{id, seal, fmt.Errorf("it names another seal key: %w", pack.ErrAuthentication)}
 	}
-	return k.unseal(domain, pack.Session{ID: id, Sealed: sealed})
+	key, err := k.unseal(domain, pack.Session{ID: id, Sealed: sealed})
+	if err != nil {
+		return nil, &OverlayError{id, seal, err}
+	}
+	return key, nil
 }
 
 func (k *Keyring) unseal(domain string, s pack.Session) (*pack.Key, error) {
@@ -125,6 +129,11 @@ func (k *Keyring) unseal(domain string, s pack.Session) (*pack.Key, error) {
 	}
 	defer clear(secret)
 	return &pack.Key{ID: [8]byte(s.ID[:8]), Secret: [32]byte(secret)}, nil
+}
+
+// Opens reports whether the key holds the private half that the session is sealed to, overlays aside.
+func (k *Keyring) Opens(s pack.Session) bool {
+	return k.Role().opensContent() && len(s.Sealed) == SealedSessionSize && k.bundle.seal(SealKeyID(s.Sealed[:8])) != nil
 }
 
 // Reseal returns the overlay that seals the session's key to another seal key: a general one or one of its domain, not
