@@ -3,6 +3,7 @@ package pack
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 
 	"cbk/pack/wire"
 )
@@ -27,6 +28,11 @@ func (b *Builder) Empty() bool { return len(b.entries) == 0 }
 // Fits reports whether a sealed blob of n bytes still fits beside the tail. The first blob always fits.
 func (b *Builder) Fits(n int) bool {
 	return b.Empty() || len(b.entries) < MaxEntries && b.sizeWith(n) <= b.target
+}
+
+// Admits reports whether blobs of a session may be added: the tail of a pack names at most maxSessions.
+func (b *Builder) Admits(id SessionID) bool {
+	return len(b.sessions) < maxSessions || slices.ContainsFunc(b.sessions, func(s Session) bool { return s.ID == id })
 }
 
 func (b *Builder) sizeWith(n int) int {

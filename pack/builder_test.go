@@ -247,3 +247,19 @@ func TestAResetBuilderStartsAnew(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAPackAdmitsAsManySessionsAsAReaderTakes(t *testing.T) {
+	w := newWriter(t, "node")
+	b := pack.NewBuilder(make([]byte, 0, 1<<20))
+	n := 0
+	for ; n < 100 && b.Admits(pack.SessionID{byte(n)}); n++ {
+		b.Add(pack.Data, pack.ID{byte(n)}, []byte{1}, 1, pack.Session{ID: pack.SessionID{byte(n)}, Sealed: []byte{byte(n)}})
+	}
+	if n == 100 || !b.Admits(pack.SessionID{0}) {
+		t.Fatalf("admits %d sessions, and the first again: %v", n, b.Admits(pack.SessionID{0}))
+	}
+	data, _ := b.Finish(w.index, w.scope)
+	if info, err := pack.OpenPack(data, w.index, w.scope); err != nil || len(info.Sessions) != n {
+		t.Errorf("a pack of %d sessions: %v", n, err)
+	}
+}

@@ -85,11 +85,14 @@ func (s *Session) putLink(name string, root *Root) error {
 // records are left out. The records come last: what is deleted meanwhile is met in one of the two.
 func (r *Repo) eachLink(ctx context.Context, domain string, fn func(linked, error) error) error {
 	roots, err := r.names(ctx, rootPrefix+domain+"/", KindRoot)
+	if err == nil && len(roots) == 0 {
+		roots, err = r.bareRoots(ctx, domain+"/")
+	}
 	if err != nil {
 		return err
 	}
 	for _, name := range roots {
-		root, err := r.loadRoot(ctx, name, name)
+		root, err := r.loadRoot(ctx, name, logical(name))
 		if errors.Is(err, errAborted) || ignoreMissing(err) == nil && err != nil {
 			continue
 		}

@@ -25,14 +25,23 @@ type Inventory struct {
 	records  []string // pending roots and tombstones
 	shards   map[string][]string
 	packs    map[pack.ID]int64
+
+	copies map[pack.ID]*Inventory // what stands in self-contained copies, by snapshot id
+	bare   bool                   // the roots are those in copies, see bareRoots
+}
+
+func newInventory() *Inventory {
+	return &Inventory{shards: make(map[string][]string), packs: make(map[pack.ID]int64), copies: make(map[pack.ID]*Inventory)}
 }
 
 // Inventory lists the repository.
 func (r *Repo) Inventory(ctx context.Context) (*Inventory, error) {
-	inv := &Inventory{shards: make(map[string][]string), packs: make(map[pack.ID]int64)}
+	inv := newInventory()
 	seen, deleted := make(map[string]bool), make(map[string]bool)
+	inv.bare = true
 	err := r.st.List(ctx, "", func(i store.Info) error {
 		kind := Classify(i.Name)
+		inv.bare = inv.bare && kind != KindRoot && kind != KindPending
 		if inDomain(kind) {
 			d := domainOf(i.Name)
 			if !r.sees(d) {
@@ -65,6 +74,11 @@ func (r *Repo) Inventory(ctx context.Context) (*Inventory, error) {
 			inv.Roots = append(inv.Roots, i.Name)
 		case KindDeleted:
 			deleted[sibling(rootPrefix, i.Name)] = true
+		case KindFull:
+			if !inv.copied(r, i) {
+				inv.Unseen++
+				return nil
+			}
 		}
 		inv.Objects++
 		inv.Bytes += i.Size
@@ -73,12 +87,15 @@ func (r *Repo) Inventory(ctx context.Context) (*Inventory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list repository: %w", err)
 	}
+	if inv.bare {
+		inv.bareRoots(seen)
+	}
 	// A root whose deletion record stands is no backup, even if it is still or again there.
 	roots := inv.Roots[:0]
 	for _, name := range inv.Roots {
 		dead := false
-		if deleted[name] {
-			if dead, err = r.deleted(ctx, name); ignoreDamage(err) != nil {
+		if deleted[logical(name)] {
+			if dead, err = r.deleted(ctx, logical(name)); ignoreDamage(err) != nil {
 				return nil, err
 			}
 		}
@@ -144,7 +161,7 @@ func (c *Checker) Structure(ctx context.Context) error {
 func (c *Checker) withPack(ctx context.Context, id pack.ID, fn func(data []byte) error) error {
 	size := c.inv.packs[id]
 	if size > pack.MaxPack {
-		return &DamageError{Object: PackName(id), What: fmt.Sprintf("%d bytes long, packs have at most %d", size, pack.MaxPack)}
+		return &DamageError{Object: c.repo.packName(id), What: fmt.Sprintf("%d bytes long, packs have at most %d", size, pack.MaxPack)}
 	}
 	buf := <-c.buffers
 	defer func() { c.buffers <- buf }()
@@ -152,8 +169,8 @@ func (c *Checker) withPack(ctx context.Context, id pack.ID, fn func(data []byte)
 		buf = make([]byte, size)
 	}
 	buf = buf[:size]
-	if err := c.repo.st.ReadAt(ctx, PackName(id), 0, buf); err != nil {
-		return asDamage(PackName(id), err)
+	if err := c.repo.st.ReadAt(ctx, c.repo.packName(id), 0, buf); err != nil {
+		return asDamage(c.repo.packName(id), err)
 	}
 	c.Read.Add(size)
 	return fn(buf)

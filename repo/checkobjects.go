@@ -63,7 +63,7 @@ func (c *Checker) records(ctx context.Context) error {
 // overlays opens the session keys that rotation has sealed anew, if the key can, after Packs has met the sessions.
 func (c *Checker) overlays(ctx context.Context) error {
 	for _, name := range c.inv.sessions {
-		parts := strings.Split(name, "/")
+		parts := strings.Split(logical(name), "/")
 		raw, _ := hex.DecodeString(parts[1]) // the grammar has been checked
 		id := pack.SessionID(raw)
 		to, _ := roles.ParseSealKeyID(parts[2])
@@ -96,6 +96,9 @@ func (c *Checker) overlay(id pack.SessionID, to roles.SealKeyID, sealed []byte) 
 // chains checks in every domain that no root went without a deletion record: each root names the one that its author
 // made before.
 func (c *Checker) chains(ctx context.Context) error {
+	if c.inv.bare {
+		return nil // of the roots of a copy's author only those in copies are left
+	}
 	for _, domain := range c.inv.Domains {
 		var all []linked
 		err := c.repo.eachLink(ctx, domain, func(l linked, err error) error {

@@ -24,7 +24,7 @@ func (c *Checker) Packs(ctx context.Context, read bool) error {
 }
 
 func (c *Checker) packs(ctx context.Context, read bool) error {
-	g, ctx := errgroup.WithContext(ctx)
+	g, reading := errgroup.WithContext(ctx)
 	g.SetLimit(cap(c.buffers))
 	named := make(map[pack.ID]bool)
 	for domain, shards := range c.inv.shards {
@@ -43,7 +43,7 @@ func (c *Checker) packs(ctx context.Context, read bool) error {
 					c.domains[s.ID] = domain
 				}
 				if c.present(domain, &info) && read {
-					g.Go(func() error { return c.readPack(ctx, opened.dom, &info) })
+					g.Go(func() error { return c.readPack(reading, opened.dom, &info) })
 				}
 			}
 		}
@@ -51,7 +51,7 @@ func (c *Checker) packs(ctx context.Context, read bool) error {
 	if read {
 		for id := range c.inv.packs {
 			if !named[id] {
-				g.Go(func() error { return c.readUnnamed(ctx, id) })
+				g.Go(func() error { return c.readUnnamed(reading, id) })
 			}
 		}
 	}
@@ -72,7 +72,7 @@ func (c *Checker) present(domain string, info *pack.Info) bool {
 }
 
 func (c *Checker) spoil(domain string, info *pack.Info, what string) {
-	name := PackName(info.Name)
+	name := c.repo.packName(info.Name)
 	c.find.Damage(&DamageError{Object: name, What: what})
 	for _, e := range info.Entries {
 		c.find.BadBlob(domain, e.ID, name)
@@ -83,7 +83,7 @@ func (c *Checker) spoil(domain string, info *pack.Info, what string) {
 // tail) is damage that takes nothing with it.
 func (c *Checker) readPack(ctx context.Context, d *roles.Domain, info *pack.Info) error {
 	err := c.withPack(ctx, info.Name, func(data []byte) error {
-		name := PackName(info.Name)
+		name := c.repo.packName(info.Name)
 		if pack.ID(sha256.Sum256(data)) != info.Name {
 			c.find.Damage(&DamageError{Object: name, What: "its bytes do not match its name"})
 		} else if tail, err := pack.OpenPack(data, d.Index, pack.TailScope(c.repo.id, d.Label)); err != nil || !sameInfo(tail, info) {
@@ -139,7 +139,7 @@ func (c *Checker) readBlobs(ctx context.Context, d *roles.Domain, data []byte, i
 				continue
 			}
 		}
-		c.find.BadBlob(d.Label, e.ID, PackName(info.Name))
+		c.find.BadBlob(d.Label, e.ID, c.repo.packName(info.Name))
 	}
 	return nil
 }
@@ -148,7 +148,7 @@ func (c *Checker) readBlobs(ctx context.Context, d *roles.Domain, data []byte, i
 func (c *Checker) readUnnamed(ctx context.Context, id pack.ID) error {
 	return c.note(c.withPack(ctx, id, func(data []byte) error {
 		if pack.ID(sha256.Sum256(data)) != id {
-			return &DamageError{Object: PackName(id), What: "its bytes do not match its name (no index shard names it)"}
+			return &DamageError{Object: c.repo.packName(id), What: "its bytes do not match its name (no index shard names it)"}
 		}
 		return nil
 	}))

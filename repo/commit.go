@@ -18,10 +18,11 @@ type Part struct {
 
 // commit is one backup on its way.
 type commit struct {
-	s     *Session // of the main root
-	parts []Part   // the main one first
-	names []string // of the roots
-	data  [][]byte // their objects
+	s     *Session  // of the main root
+	parts []Part    // the main one first
+	names []string  // of the roots
+	data  [][]byte  // their objects
+	full  *fullCopy // nil unless the backup gets a copy of its own
 }
 
 // Commit finishes the session, and those of the parts, and makes their content a backup under a name: from the creation
@@ -36,6 +37,9 @@ func (s *Session) Commit(backup string, root *Root, parts ...Part) error {
 		if err := p.Root.check(); err != nil {
 			return err
 		}
+		if p.Root.Full && len(parts) > 0 {
+			return errors.New("a backup with parts in other domains cannot have a copy of its own")
+		}
 		if err := p.Session.follow(s.ctx, p.Root); err != nil {
 			return err
 		}
@@ -43,7 +47,7 @@ func (s *Session) Commit(backup string, root *Root, parts ...Part) error {
 	if err := c.announce(backup); err != nil {
 		return err
 	}
-	if err := c.current(); err != nil {
+	if err := c.proceed(); err != nil {
 		if !errors.Is(err, ErrCondemned) && !errors.Is(err, roles.ErrRevoked) {
 			return err // the next backup of this name finds the attempt, and closes it
 		}
@@ -53,6 +57,17 @@ func (s *Session) Commit(backup string, root *Root, parts ...Part) error {
 		return err
 	}
 	return c.create()
+}
+
+// proceed is what lies between the announcement and the commit: the self-contained copies, W5, and the roots' bytes in
+// the copies.
+func (c *commit) proceed() error {
+	for _, step := range []func() error{c.copyFull, c.current, c.finishFull} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // announce is W4: the roots' bytes under pending/, where keepers see them; the main one first, so that a part is never
@@ -135,7 +150,8 @@ func (c *commit) current() error {
 		if err != nil {
 			return err
 		}
-		if overtaken {
+		// What stands in a copy of its own relies on no shared pack.
+		if overtaken && !p.Root.Full {
 			return ErrCondemned
 		}
 	}
@@ -213,7 +229,7 @@ func (s *Session) rely(id pack.ID) {
 
 // putOverlay stores a session key sealed anew. Two processes may seal the same one, each to other bytes; either will do.
 func (r *Repo) putOverlay(ctx context.Context, id pack.SessionID, sealed []byte) error {
-	err := r.st.Create(ctx, sessionName(id, roles.SealKeyID(sealed[:8])), sealed)
+	err := r.st.Create(ctx, r.within+sessionName(id, roles.SealKeyID(sealed[:8])), sealed)
 	if errors.Is(err, store.ErrExists) {
 		return nil
 	}

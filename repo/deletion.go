@@ -27,8 +27,8 @@ type deletion struct {
 }
 
 // Delete removes a committed backup. Its deletion record is created first and outranks the root for ever: whatever
-// brings the root back, it is no backup. Space comes back with gc. why is kept in the record. Parts in other domains are
-// dead from the same moment; a part by itself cannot be deleted.
+// brings the root back, it is no backup. Space comes back with gc; a self-contained copy goes at once. why is kept in the
+// record. Parts in other domains are dead from the same moment; a part by itself cannot be deleted.
 func (r *Repo) Delete(ctx context.Context, name string, why []byte) error {
 	if err := r.must("delete backups", roles.RoleOwner, roles.RoleKeeper); err != nil {
 		return err
@@ -40,18 +40,22 @@ func (r *Repo) Delete(ctx context.Context, name string, why []byte) error {
 	if root.Main != nil {
 		return fmt.Errorf("%s is a part of %s: delete that", name, root.Main.Name())
 	}
-	return r.bury(ctx, name, root, why, func() error { return r.buryParts(ctx, name, root) })
+	err = r.bury(ctx, name, root, why, func() error { return r.buryParts(ctx, name, root) })
+	if err == nil && root.Full {
+		_, err = r.dropTree(ctx, root.At)
+	}
+	return err
 }
 
-// anyRoot reads the root at a name. One that is damaged has nothing but its hash.
+// anyRoot reads the root at a name. One that is damaged has nothing but its hash, and perhaps a copy.
 func (r *Repo) anyRoot(ctx context.Context, name string) (*Root, error) {
 	data, err := r.st.Get(ctx, name, maxRoot)
 	if err != nil {
 		return nil, asDamage(name, err)
 	}
-	root, err := r.parseRoot(ctx, name, data)
+	root, err := r.parseRoot(ctx, logical(name), data)
 	if err = asDamage(name, err); err != nil {
-		root = &Root{Hash: sha256.Sum256(data)}
+		root = &Root{Hash: sha256.Sum256(data), Full: true, At: placeOf(name)}
 	}
 	return root, ignoreDamage(err)
 }
@@ -64,7 +68,7 @@ func (r *Repo) bury(ctx context.Context, name string, root *Root, why []byte, be
 	e.Uvarint(root.Sequence)
 	e.Fixed(root.Previous[:])
 	e.Bytes(why[:min(len(why), maxWhy)])
-	record := sibling(deadPrefix, name)
+	record := sibling(deadPrefix, logical(name))
 	won, err := r.claimName(ctx, pack.ClassRecord, record, e.Out())
 	if err == nil && !won {
 		_, err = r.readDeletion(ctx, record) // perhaps somebody put down what is none

@@ -193,7 +193,7 @@ func (f *fetch) read(ctx context.Context, w *window) (gone bool, err error) {
 			continue
 		}
 		g.Go(func() error {
-			err := f.rd.repo.st.ReadAt(ctx, PackName(s.pack), from, s.data[from-s.off:to-s.off])
+			err := f.rd.repo.st.ReadAt(ctx, f.rd.repo.packName(s.pack), from, s.data[from-s.off:to-s.off])
 			switch {
 			case isMissing(err):
 				f.rd.lose(s.pack)
@@ -235,7 +235,7 @@ func (f *fetch) open(ctx context.Context, w *window, it *item, s *slot) error {
 	}
 	sealed := w.bytes(it.loc.Pack, int64(it.loc.Offset), int64(it.loc.Stored))
 	if sealed == nil {
-		return &DamageError{Object: PackName(it.loc.Pack), What: "it ends too early"}
+		return &DamageError{Object: f.rd.repo.packName(it.loc.Pack), What: "it ends too early"}
 	}
 	plain, err := f.rd.open(ctx, &s.scratch, s.plain, &it.loc, it.want, sealed)
 	if err == nil {

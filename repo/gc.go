@@ -299,7 +299,7 @@ func (c *copier) from(ctx context.Context, s *salvage) error {
 		if !s.want[e.ID] {
 			continue
 		}
-		if !c.builder.Fits(int(e.Stored)) {
+		if !c.builder.Fits(int(e.Stored)) || !c.builder.Admits(e.Session) {
 			if err := c.put(ctx); err != nil {
 				return err
 			}

@@ -108,9 +108,9 @@ func (k *keeper) root(ctx context.Context, alive []aliveRoot, name string) ([]al
 	return alive, nil
 }
 
-// revive adds a root to those alive, unless it is part of one that is dead, or needs nothing of the shared packs.
+// revive adds a root to those alive, unless it is part of one that is dead, or committed with a copy of its own.
 func (k *keeper) revive(ctx context.Context, alive []aliveRoot, root aliveRoot) ([]aliveRoot, error) {
-	if root.Full {
+	if root.Full && !root.pending { // one that is pending may still be copying
 		return alive, nil
 	}
 	if root.Main != nil {

@@ -215,5 +215,11 @@ func (r *Repo) Domains(ctx context.Context) ([]string, error) {
 			}
 		}
 	}
+	if len(found) == 0 {
+		err := r.eachBareRoot(ctx, "", func(name string) error { found[domainOf(name)] = true; return nil })
+		if err != nil {
+			return nil, err
+		}
+	}
 	return slices.Sorted(maps.Keys(found)), nil
 }

@@ -92,7 +92,11 @@ func reader(t testing.TB, r *repo.Repo, domain string) *repo.Reader {
 
 // save streams each file into the session and commits a backup of them: one description a file, the list of its blobs.
 func save(s *repo.Session, name string, files ...[]byte) (cost repo.Added, err error) {
-	root := &repo.Root{Catalogue: []byte(name)}
+	return saveAs(s, name, &repo.Root{Catalogue: []byte(name)}, files...)
+}
+
+// saveAs is save with a root that says what kind of backup it is.
+func saveAs(s *repo.Session, name string, root *repo.Root, files ...[]byte) (cost repo.Added, err error) {
 	var needed []pack.ID
 	ring, _, err := s.Put(pack.Ring, []byte("ring of "+name))
 	if err != nil {
@@ -155,7 +159,7 @@ func restoreRoot(ctx context.Context, r *repo.Repo, at string) (files [][]byte, 
 	if err != nil {
 		return nil, err
 	}
-	rd, err := r.NewReader(ctx, strings.Split(at, "/")[1])
+	rd, err := r.NewReaderFor(ctx, root)
 	if err != nil {
 		return nil, err
 	}
@@ -271,7 +275,7 @@ func check(t testing.TB, r *repo.Repo, read bool) (*findings, *repo.Checker) {
 	}
 	f := &findings{damage: map[string]string{}, blobs: map[pack.ID]string{}}
 	c := r.NewChecker(inv, f)
-	if err := errors.Join(c.Structure(t.Context()), c.Packs(t.Context(), read)); err != nil {
+	if err := errors.Join(c.Structure(t.Context()), c.Packs(t.Context(), read), c.Copies(t.Context(), read)); err != nil {
 		t.Fatal(err)
 	}
 	return f, c

@@ -72,7 +72,7 @@ func (rd *Reader) lost(id pack.ID) error {
 		d := rd.unread[0]
 		return &DamageError{Object: d.Object, What: fmt.Sprintf("%s; no other shard names blob %s", d.What, id)}
 	}
-	return &DamageError{Object: indexPrefix + rd.label, What: "no shard names blob " + id.String()}
+	return &DamageError{Object: rd.repo.within + indexPrefix + rd.label, What: "no shard names blob " + id.String()}
 }
 
 // heal finds another place for every item that is astray, or gives it its verdict: the shards are reloaded once for all
@@ -116,7 +116,7 @@ func (rd *Reader) settle(it *item, others []located) {
 			return
 		}
 	}
-	it.err = &DamageError{Object: PackName(it.loc.Pack), What: missing}
+	it.err = &DamageError{Object: rd.repo.packName(it.loc.Pack), What: missing}
 }
 
 // holders goes through the shards of the store once and returns every place at which one of the blobs lies. The local
@@ -178,7 +178,7 @@ func (rd *Reader) read(ctx context.Context, w *Scratch, dst []byte, loc *located
 		w.sealed = make([]byte, loc.Stored)
 	}
 	w.sealed = w.sealed[:loc.Stored]
-	if err := rd.repo.st.ReadAt(ctx, PackName(loc.Pack), int64(loc.Offset), w.sealed); err != nil {
+	if err := rd.repo.st.ReadAt(ctx, rd.repo.packName(loc.Pack), int64(loc.Offset), w.sealed); err != nil {
 		return nil, err
 	}
 	return rd.open(ctx, w, dst, loc, want, w.sealed)
@@ -186,7 +186,7 @@ func (rd *Reader) read(ctx context.Context, w *Scratch, dst []byte, loc *located
 
 // open authenticates and decodes a sealed blob. The error is a *DamageError where the bytes are not what was wanted.
 func (rd *Reader) open(ctx context.Context, w *Scratch, dst []byte, loc *located, want Want, sealed []byte) ([]byte, error) {
-	name := PackName(loc.Pack)
+	name := rd.repo.packName(loc.Pack)
 	if loc.Type != want.Type {
 		return nil, &DamageError{Object: name, What: fmt.Sprintf("blob %s is of type %d, %d belongs there", want.ID.Short(), loc.Type, want.Type)}
 	}
@@ -209,7 +209,7 @@ func (rd *Reader) readAny(ctx context.Context, w *Scratch, dst []byte, holders [
 		if err == nil {
 			return plain, nil
 		}
-		if !isDamage(asDamage(PackName(holders[i].Pack), err)) {
+		if !isDamage(asDamage(rd.repo.packName(holders[i].Pack), err)) {
 			return nil, err
 		}
 	}

@@ -166,4 +166,4 @@ func sessionName(id pack.SessionID, to roles.SealKeyID) string {
 }
 
 // domainOf returns the domain in the name of an object that lies below one.
-func domainOf(name string) string { return strings.Split(name, "/")[1] }
+func domainOf(name string) string { return strings.Split(logical(name), "/")[1] }

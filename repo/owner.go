@@ -143,7 +143,16 @@ func (r *Repo) resealWith(ctx context.Context, k *roles.Keyring) (n int, err err
 	if err != nil {
 		return 0, err
 	}
-	have, err := r.names(ctx, sessionPrefix, KindSession)
+	n, err = r.resealAll(ctx, k, domains)
+	if err != nil {
+		return n, err
+	}
+	copied, err := r.resealCopies(ctx, k)
+	return n + copied, err
+}
+
+func (r *Repo) resealAll(ctx context.Context, k *roles.Keyring, domains []string) (n int, err error) {
+	have, err := r.names(ctx, r.within+sessionPrefix, KindSession)
 	if err != nil {
 		return 0, err
 	}
@@ -174,7 +183,7 @@ func (r *Repo) resealDomain(ctx context.Context, k *roles.Keyring, domain string
 			return n, errors.Join(err, g.Wait())
 		}
 		for _, s := range sessionsOf(read.packs) {
-			_, there := slices.BinarySearch(have, sessionName(s.ID, to))
+			_, there := slices.BinarySearch(have, r.within+sessionName(s.ID, to))
 			if done[s.ID] || there || len(s.Sealed) >= 8 && roles.SealKeyID(s.Sealed[:8]) == to {
 				continue
 			}
@@ -201,7 +210,7 @@ func sessionsOf(packs []pack.Info) (all []pack.Session) {
 }
 
 func (r *Repo) resealSession(ctx context.Context, k *roles.Keyring, domain string, s pack.Session) error {
-	key, err := k.OpenSession(domain, s, r.overlays(ctx, s.ID))
+	key, err := k.OpenSession(domain, s, r.anyOverlay(ctx, s.ID))
 	if err != nil {
 		return fmt.Errorf("session %x of domain %s: %w", s.ID[:4], domain, err)
 	}

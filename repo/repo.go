@@ -23,7 +23,13 @@ type Repo struct {
 	st       store.Store
 	codec    *pack.Codec
 	stateDir string
+	within   string // full/<snapshot id>/ where this is a self-contained copy, see inside
 
+	*opened
+}
+
+// opened is what a repository and its self-contained copies share: the keys, and what is known of those who wrote.
+type opened struct {
 	reading sync.Mutex // one at a time reads the trust log anew
 	trust   *trustLog
 	read    bool // the trust log was read by Open and by nobody since
@@ -71,8 +77,8 @@ func Open(ctx context.Context, st store.Store, u roles.Unlock, stateDir string) 
 		return nil, err
 	}
 	head, _ := trust.Head()
-	return &Repo{identity: c, settings: settings, id: c.id, st: st, codec: codec, stateDir: stateDir, trust: trust, read: true,
-		keyring: keyring, renewed: head, domains: make(map[string][]*roles.Domain), ends: make(map[end]lineage)}, nil
+	return &Repo{identity: c, settings: settings, id: c.id, st: st, codec: codec, stateDir: stateDir, opened: &opened{trust: trust,
+		read: true, keyring: keyring, renewed: head, domains: make(map[string][]*roles.Domain), ends: make(map[end]lineage)}}, nil
 }
 
 // ID returns the repository's identity, 32 hex digits.

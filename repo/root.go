@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"cbk/pack"
 	"cbk/pack/wire"
@@ -55,14 +56,15 @@ const (
 
 var rootMagic = [4]byte{'c', 'b', 'k', 'R'}
 
-// Root is what a committed backup of one node consists of. The catalogue's form is the caller's. Link, Main, Parts and
-// Hash are filled in by Commit.
+// Root is what a committed backup of one node consists of. The catalogue's form is the caller's. At, Link, Main,
+// Parts and Hash are filled in by Commit.
 type Root struct {
 	Catalogue    []byte
 	Ring         pack.ID
 	Refs         []pack.ID // reference segments, see EncodeRefs
 	Descriptions []pack.ID
 	Full         bool // needs nothing but what lies under full/<snapshot id>/
+	At           Place
 
 	Link
 	Main  *Place  // of a part: the root that decides
@@ -190,11 +192,14 @@ func decodeIDs(d *wire.Decoder, limit int) []pack.ID {
 // ReadRoot opens a root. A root that is not as written, or written by somebody else than a writer of its domain, is a
 // *DamageError; Aborted and Void tell of what stands there instead of a backup.
 func (r *Repo) ReadRoot(ctx context.Context, name string) (*Root, error) {
-	root, err := r.loadRoot(ctx, name, name)
+	root, err := r.loadRoot(ctx, name, logical(name))
 	if err != nil {
 		return nil, err
 	}
-	if err := r.counts(ctx, name, root); err != nil {
+	if err := root.standsAt(name); err != nil {
+		return nil, err
+	}
+	if err := r.counts(ctx, logical(name), root); err != nil {
 		return nil, err
 	}
 	return root, nil
@@ -235,13 +240,13 @@ func (r *Repo) parseRoot(ctx context.Context, name string, data []byte) (*Root, 
 	if err != nil {
 		return nil, err
 	}
-	root := &Root{Hash: sha256.Sum256(data)}
+	root := &Root{Hash: sha256.Sum256(data), At: placeOf(name)}
 	hash, err := root.decodeHead(s.body)
 	if err != nil {
 		return nil, err
 	}
 	root.Author = s.author
-	if err := r.within(root); err != nil {
+	if err := r.reach(root); err != nil {
 		return nil, err
 	}
 	if sha256.Sum256(body) != hash {
@@ -254,9 +259,9 @@ func (r *Repo) parseRoot(ctx context.Context, name string, data []byte) (*Root, 
 	return root, root.decodeBody(plain)
 }
 
-// within refuses a root that reaches into domains that are not its author's: the fate of a main root is that of its
+// reach refuses a root that reaches into domains that are not its author's: the fate of a main root is that of its
 // parts, and an announced part makes keepers end a main root that is silent.
-func (r *Repo) within(root *Root) error {
+func (r *Repo) reach(root *Root) error {
 	places := root.Parts
 	if root.Main != nil {
 		places = append(slices.Clip(places), *root.Main)
@@ -296,7 +301,9 @@ func (r *Repo) listRoots(ctx context.Context, below string, fn func(name string)
 	for _, name := range deleted {
 		gone[sibling(rootPrefix, name)] = true
 	}
-	return r.st.List(ctx, rootPrefix+below, func(i store.Info) error {
+	none := true
+	err = r.st.List(ctx, rootPrefix+below, func(i store.Info) error {
+		none = none && Classify(i.Name) != KindRoot
 		if Classify(i.Name) != KindRoot || !r.sees(domainOf(i.Name)) {
 			return nil
 		}
@@ -308,12 +315,16 @@ func (r *Repo) listRoots(ctx context.Context, below string, fn func(name string)
 		}
 		return fn(i.Name)
 	})
+	if err != nil || !none {
+		return err
+	}
+	return r.eachBareRoot(ctx, below, fn)
 }
 
 // names lists the objects of one kind below a prefix.
 func (r *Repo) names(ctx context.Context, prefix string, kind Kind) (names []string, err error) {
 	err = r.st.List(ctx, prefix, func(i store.Info) error {
-		if Classify(i.Name) == kind {
+		if Classify(strings.TrimPrefix(i.Name, r.within)) == kind {
 			names = append(names, i.Name)
 		}
 		return nil

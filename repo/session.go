@@ -55,6 +55,8 @@ type Session struct {
 	claimed map[pack.ID]struct{} // blobs of this session that no shard in the store names yet
 	relied  map[pack.ID]struct{} // packs that hold what was called known, and those put by this session
 
+	copied Copied // into a self-contained copy
+
 	stop sync.Once
 	shut sync.Once
 	sent atomic.Int64

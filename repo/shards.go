@@ -92,7 +92,7 @@ func (s source) ReadShard(ctx context.Context, name string) ([]pack.Info, error)
 
 // ListShards implements index.Source.
 func (r *Repo) ListShards(ctx context.Context, domain string) (names []string, err error) {
-	return r.names(ctx, indexPrefix+domain+"/", KindShard)
+	return r.names(ctx, r.within+indexPrefix+domain+"/", KindShard)
 }
 
 // sealState tells which sessions can still be opened.
@@ -122,7 +122,7 @@ func (st *sealState) lost(ctx context.Context, s pack.Session) (bool, error) {
 		return false, nil
 	}
 	for _, to := range st.inUse {
-		if there, err := st.repo.exists(ctx, sessionName(s.ID, to)); err != nil || there {
+		if there, err := st.repo.exists(ctx, st.repo.within+sessionName(s.ID, to)); err != nil || there {
 			return false, err
 		}
 	}
@@ -149,7 +149,7 @@ func (r *Repo) lostSessions(ctx context.Context, domain string, c *index.Cache) 
 // overlays returns what finds the sealed forms of a session key that rotation has added.
 func (r *Repo) overlays(ctx context.Context, id pack.SessionID) func(roles.SealKeyID) ([]byte, error) {
 	return func(to roles.SealKeyID) ([]byte, error) {
-		name := sessionName(id, to)
+		name := r.within + sessionName(id, to)
 		b, err := r.st.Get(ctx, name, roles.SealedSessionSize)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil, nil

@@ -36,6 +36,7 @@ type Source interface {
 type Options struct {
 	Name         string           // of the backup; empty: the UTC time
 	Domain       string           // whose blobs it shares; empty: the node's host id
+	Mode         string           // empty: ModeDifferential
 	KeepSnapshot bool             // leave Cassandra's snapshot where it is
 	Now          func() time.Time // the clock
 	Log          *slog.Logger
@@ -53,6 +54,7 @@ type Progress interface {
 // Result is what a backup did.
 type Result struct {
 	Catalogue
+	Copied       repo.Copied
 	Overtaken    int    // times that gc made the backup store something again
 	SnapshotLeft string // tag of a Cassandra snapshot that is still there, "" if it was cleared
 	ClearFailure error  // why it could not be cleared, nil if it was to be kept
@@ -124,7 +126,7 @@ func Take(ctx context.Context, r *repo.Repo, src Source, opt Options) (res *Resu
 	if err := b.facts.sweep(); err != nil {
 		opt.Log.Warn("local cache not tidied", "error", err)
 	}
-	res.Catalogue, res.Overtaken = b.cat, b.overtaken
+	res.Catalogue, res.Copied, res.Overtaken = b.cat, b.s.Copied(), b.overtaken
 	return res, nil
 }
 
@@ -146,12 +148,12 @@ func (b *backup) identify(ctx context.Context) error {
 		return err
 	}
 	b.cat = Catalogue{Kind: KindSSTables, Backup: b.opt.Name, Cluster: id.Cluster, HostID: strings.ToLower(id.HostID),
-		Node: id.Name, Mode: ModeDifferential, Started: b.opt.Now().UTC()}
+		Node: id.Name, Mode: cmp.Or(b.opt.Mode, ModeDifferential), Started: b.opt.Now().UTC()}
 	if b.cat.Backup == "" {
 		b.cat.Backup = DefaultName(b.cat.Started)
 	}
 	b.domain = cmp.Or(b.opt.Domain, b.cat.HostID)
-	return errors.Join(CheckName(b.cat.Backup), repo.CheckDomain(b.domain))
+	return errors.Join(CheckName(b.cat.Backup), CheckMode(b.cat.Mode), repo.CheckDomain(b.domain))
 }
 
 // free refuses a name that is taken before Cassandra is bothered.
@@ -428,7 +430,7 @@ func (b *backup) describe(ctx context.Context, schema node.Schema) (*repo.Root, 
 	b.cat.Tables = len(desc.Tables)
 	b.cat.SSTables, b.cat.Files, b.cat.Unchanged = total.SSTables, total.Files, total.Unchanged
 	b.cat.BytesSource, b.cat.BytesNew = total.BytesSource, total.BytesNew
-	root := &repo.Root{Ring: ringRef.ID, Descriptions: []pack.ID{descRef.ID}}
+	root := &repo.Root{Ring: ringRef.ID, Descriptions: []pack.ID{descRef.ID}, Full: b.cat.Mode == ModeFull}
 	for _, t := range b.tables {
 		root.Refs = append(root.Refs, slices.Concat(t.refs...)...)
 	}

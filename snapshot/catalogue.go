@@ -95,12 +95,15 @@ func readEntry(ctx context.Context, r *repo.Repo, name string) (*Entry, error) {
 	if root.Main != nil {
 		return nil, nil
 	}
-	e := &Entry{Root: name, Domain: strings.Split(name, "/")[1], root: root}
+	e := &Entry{Root: name, Domain: root.At.Domain, root: root}
 	if err := json.Unmarshal(root.Catalogue, &e.Catalogue); err != nil {
 		return nil, &repo.DamageError{Object: name, What: fmt.Sprintf("catalogue entry: %v", err)}
 	}
 	if len(root.Descriptions) != 1 || e.Kind != KindSSTables {
 		return nil, &repo.DamageError{Object: name, What: fmt.Sprintf("a snapshot of kind %q with %d descriptions", e.Kind, len(root.Descriptions))}
+	}
+	if root.Full != (e.Mode == ModeFull) {
+		return nil, &repo.DamageError{Object: name, What: fmt.Sprintf("mode %q is not the root's", e.Mode)}
 	}
 	return e, nil
 }
@@ -214,7 +217,7 @@ func (rr *ringReader) read(ctx context.Context, e *Entry) (*ring.Ring, error) {
 	if r, ok := rr.known[e.root.Ring]; ok {
 		return r, nil
 	}
-	rd, err := rr.repo.NewReader(ctx, e.Domain)
+	rd, err := rr.repo.NewReaderFor(ctx, e.root)
 	if err != nil {
 		return nil, err
 	}

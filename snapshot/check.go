@@ -50,10 +50,13 @@ type Report struct {
 // OK reports whether nothing was found damaged.
 func (r *Report) OK() bool { return len(r.Damage) == 0 }
 
+// blobKey names a blob as one of a domain, or of the self-contained copy of one backup.
 type blobKey struct {
-	domain string
-	id     pack.ID
+	domain, copy string
+	id           pack.ID
 }
+
+func (e *Entry) blob(id pack.ID) blobKey { return blobKey{e.Domain, e.root.Copy(), id} }
 
 // check collects damage by object. It is the Findings of the repository's check.
 type check struct {
@@ -82,7 +85,7 @@ func Check(ctx context.Context, r *repo.Repo, readData bool) (*Report, error) {
 	}
 	c := &check{repo: r, by: make(map[string]*Damage), bad: make(map[blobKey]string), seen: make(map[blobKey]bool)}
 	objects := r.NewChecker(inv, c)
-	if err := errors.Join(objects.Structure(ctx), objects.Packs(ctx, readData)); err != nil {
+	if err := errors.Join(objects.Structure(ctx), objects.Packs(ctx, readData), objects.Copies(ctx, readData)); err != nil {
 		return nil, err
 	}
 	rep := &Report{Readable: r.Reads(), Unseen: inv.Unseen, Objects: inv.Objects, Strangers: inv.Strangers, Blobs: objects.Blobs.Load()}
@@ -113,7 +116,7 @@ func (c *check) Damage(d *repo.DamageError) {
 func (c *check) BadBlob(domain string, id pack.ID, object string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.bad[blobKey{domain, id}] = object
+	c.bad[blobKey{domain, repo.CopyOf(object), id}] = object
 }
 
 func (c *check) entry(object, what string) *Damage {
@@ -147,7 +150,7 @@ func (c *check) domain(ctx context.Context, domain string, roots []string, readD
 	}
 	defer rd.Close()
 	for _, name := range roots {
-		if strings.Split(name, "/")[1] != domain {
+		if repo.DomainOf(name) != domain {
 			continue
 		}
 		e, err := readEntry(ctx, c.repo, name)
@@ -165,11 +168,25 @@ func (c *check) domain(ctx context.Context, domain string, roots []string, readD
 			continue
 		}
 		backups++
-		if err := c.snapshot(ctx, rd, e, readData); err != nil {
+		if e.root.Full {
+			err = c.copied(ctx, e, readData)
+		} else {
+			err = c.snapshot(ctx, rd, e, readData)
+		}
+		if err != nil {
 			return backups, err
 		}
 	}
 	return backups, nil
+}
+
+// copied checks a backup that reads from a copy of its own.
+func (c *check) copied(ctx context.Context, e *Entry, readData bool) error {
+	rd, err := c.repo.NewCheckReaderFor(ctx, e.root, c.Damage)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.snapshot(ctx, rd, e, readData), rd.Close())
 }
 
 func (c *check) snapshot(ctx context.Context, rd *repo.Reader, e *Entry, readData bool) error {
@@ -212,7 +229,7 @@ func (c *check) snapshot(ctx context.Context, rd *repo.Reader, e *Entry, readDat
 func (c *check) references(ctx context.Context, rd *repo.Reader, e *Entry, at Hit) error {
 	need := func(ids []pack.ID) error {
 		for _, id := range ids {
-			if err := c.hit(c.findBlob(ctx, rd, e.Domain, id), at); err != nil {
+			if err := c.hit(c.findBlob(ctx, rd, e, id), at); err != nil {
 				return err
 			}
 		}
@@ -280,7 +297,7 @@ func (c *check) page(ctx context.Context, s *Snapshot, p *Page, at Hit, readData
 
 // key names an SSTable whose content is compared once. The page's hashes belong to the recipe: the same recipe under
 // another hash is looked at again.
-func (c *check) key(s *Snapshot, t *SSTable) blobKey { return blobKey{s.Domain, pageHash(t)} }
+func (c *check) key(s *Snapshot, t *SSTable) blobKey { return s.blob(pageHash(t)) }
 
 // sstable locates every blob of an SSTable.
 func (c *check) sstable(ctx context.Context, s *Snapshot, t *SSTable, how *recipes, at Hit) (sound bool, err error) {
@@ -350,14 +367,14 @@ func (c *check) locate(ctx context.Context, s *Snapshot, how recipe) (faults []e
 		fault(err)
 		for _, ref := range refs {
 			c.refs.use(ref.ID)
-			fault(c.findBlob(ctx, s.rd, s.Domain, ref.ID))
+			fault(c.findBlob(ctx, s.rd, &s.Entry, ref.ID))
 		}
 		return true
 	})
 	return faults, err
 }
 
-func (c *check) findBlob(ctx context.Context, rd *repo.Reader, domain string, id pack.ID) error {
+func (c *check) findBlob(ctx context.Context, rd *repo.Reader, e *Entry, id pack.ID) error {
 	_, err := rd.Locate(ctx, id)
 	var damage *repo.DamageError
 	if errors.As(err, &damage) {
@@ -368,7 +385,7 @@ func (c *check) findBlob(ctx context.Context, rd *repo.Reader, domain string, id
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if object, ok := c.bad[blobKey{domain, id}]; ok {
+	if object, ok := c.bad[e.blob(id)]; ok {
 		return &repo.DamageError{Object: object, What: "damaged"}
 	}
 	return nil

@@ -12,8 +12,22 @@ import (
 // KindSSTables is what a node snapshot holds. Commit logs are reserved as another kind.
 const KindSSTables = "sstables"
 
-// ModeDifferential: the backup is complete to read and costs only what is new.
-const ModeDifferential = "differential"
+// Modes of a backup.
+const (
+	// ModeDifferential: the backup is complete to read and costs only what is new.
+	ModeDifferential = "differential"
+	// ModeFull: the backup has a copy of its own of all it needs, and survives the loss of everything else but config,
+	// keys and trust log.
+	ModeFull = "full"
+)
+
+// CheckMode refuses what is no mode.
+func CheckMode(mode string) error {
+	if mode != ModeDifferential && mode != ModeFull {
+		return fmt.Errorf("mode %q: %s or %s", mode, ModeDifferential, ModeFull)
+	}
+	return nil
+}
 
 // Catalogue is the first part of a root: what a listing shows. Times are the node's own clock, in UTC. Bytes are file
 // bytes at the source (BytesSource), plain bytes of blobs this backup added (BytesNew) and the sizes of the packs and

@@ -25,7 +25,7 @@ type Snapshot struct {
 
 // Open reads the description of a node snapshot. Damage is a *repo.DamageError.
 func Open(ctx context.Context, r *repo.Repo, e *Entry) (*Snapshot, error) {
-	rd, err := r.NewReader(ctx, e.Domain)
+	rd, err := r.NewReaderFor(ctx, e.root)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"time"
@@ -17,6 +18,7 @@ func backupCommand() *cli.Command {
 		Flags: commonFlags(
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the backup", DefaultText: "the UTC time"},
 			&cli.StringFlag{Name: "node", Usage: "`LABEL` under which the node's content is kept", DefaultText: "that of the key file, else the host id"},
+			&cli.StringFlag{Name: "mode", Usage: "`MODE` of the backup: differential, or full: with a copy of its own", DefaultText: "differential"},
 			&cli.BoolFlag{Name: "keep-snapshot", Usage: "leave Cassandra's snapshot on disk"}),
 		Action: func(c *cli.Context) (err error) {
 			if err := none(c); err != nil {
@@ -37,13 +39,17 @@ func backupCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			mode := cmp.Or(c.String("mode"), s.cfg.Mode, snapshot.ModeDifferential)
+			if err := snapshot.CheckMode(mode); err != nil {
+				return usageError("%w", err)
+			}
 			n, err := s.node()
 			if err != nil {
 				return err
 			}
 			defer n.Close()
 			progress, end := newProgress(c.App.ErrWriter)
-			res, err := snapshot.Take(c.Context, s.repo, n, snapshot.Options{Name: c.String("name"), Domain: domain, KeepSnapshot: c.Bool("keep-snapshot"),
+			res, err := snapshot.Take(c.Context, s.repo, n, snapshot.Options{Name: c.String("name"), Domain: domain, Mode: mode, KeepSnapshot: c.Bool("keep-snapshot"),
 				Now: time.Now, Log: s.log, Progress: progress, Open: snapshot.OpenFile})
 			end()
 			if err != nil {
@@ -75,6 +81,9 @@ type backupJSON struct {
 	BytesSource  int64        `json:"bytes_source"`
 	BytesNew     int64        `json:"bytes_new"`
 	BytesStored  int64        `json:"bytes_stored"`
+	PacksCopied  int          `json:"packs_copied"`
+	Repacked     int          `json:"blobs_repacked"`
+	BytesCopied  int64        `json:"bytes_copied"`
 	Requests     requestsJSON `json:"requests"`
 	Overtaken    int          `json:"overtaken,omitempty"`
 	SnapshotLeft string       `json:"snapshot_left,omitempty"`
@@ -90,28 +99,36 @@ type requestsJSON struct {
 	Get  int64 `json:"get"`
 	Head int64 `json:"head"`
 	List int64 `json:"list"`
+	Copy int64 `json:"copy"`
 }
 
 func requests(c *store.Counts) requestsJSON {
-	return requestsJSON{Put: c.Puts.Load(), Get: c.Gets.Load(), Head: c.Heads.Load(), List: c.Lists.Load()}
+	return requestsJSON{Put: c.Puts.Load(), Get: c.Gets.Load(), Head: c.Heads.Load(), List: c.Lists.Load(), Copy: c.Copies.Load()}
 }
 
 func backupDocument(r *snapshot.Result, c *store.Counts) backupJSON {
 	return backupJSON{Schema: "cbk.backup/1", Backup: r.Backup, Mode: r.Mode, Node: nodeJSON{r.Node, r.HostID},
 		Started: clock(r.Started), Finished: clock(r.Finished), Tables: r.Tables, SSTables: r.SSTables, Files: r.Files,
 		Unchanged: r.Unchanged, BytesSource: r.BytesSource, BytesNew: r.BytesNew, BytesStored: r.BytesStored,
+		PacksCopied: r.Copied.Packs, Repacked: r.Copied.Repacked, BytesCopied: r.Copied.Bytes,
 		Requests: requests(c), Overtaken: r.Overtaken, SnapshotLeft: r.SnapshotLeft}
 }
 
 func printBackup(w io.Writer, r *snapshot.Result, c *store.Counts) error {
 	q := requests(c)
+	var own string
+	if r.Mode == snapshot.ModeFull {
+		own = fmt.Sprintf("  full copy: %s, %s copied whole, %s repacked, %d copy requests\n",
+			size(r.Copied.Bytes), plural(r.Copied.Packs, "pack"), plural(r.Copied.Repacked, "blob"), q.Copy)
+	}
 	_, err := fmt.Fprintf(w, "backup %s of node %s (%s) done in %s\n"+
 		"  %s, %s, %s: %s on the node\n"+
 		"  reused: %s as at an earlier backup\n"+
 		"  new: %s, stored as %s\n"+
+		"%s"+
 		"  requests: %d put, %d get, %d head, %d list\n",
 		r.Backup, r.Node, r.HostID, r.Finished.Sub(r.Started).Round(100*time.Millisecond),
 		plural(r.Tables, "table"), plural(r.SSTables, "SSTable"), plural(r.Files, "file"), size(r.BytesSource),
-		plural(r.Unchanged, "file"), size(r.BytesNew), size(r.BytesStored), q.Put, q.Get, q.Head, q.List)
+		plural(r.Unchanged, "file"), size(r.BytesNew), size(r.BytesStored), own, q.Put, q.Get, q.Head, q.List)
 	return err
 }

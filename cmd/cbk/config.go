@@ -29,6 +29,7 @@ type config struct {
 	KeyFile        string          `yaml:"key_file"`
 	KMS            string          `yaml:"kms"`
 	Node           string          `yaml:"node"`
+	Mode           string          `yaml:"mode"`
 	StateDir       string          `yaml:"state_dir"`
 	Cassandra      cassandraConfig `yaml:"cassandra"`
 

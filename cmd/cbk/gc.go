@@ -45,8 +45,14 @@ func gcCommand() *cli.Command {
 				}
 				doc.add(res)
 			}
+			swept, err := s.repo.SweepFull(c.Context, opt)
+			failed = errors.Join(failed, err)
+			doc.sweep(swept)
 			if c.Bool("json") {
 				return errors.Join(failed, printJSON(c.App.Writer, doc))
+			}
+			if doc.CopiesKept > 0 {
+				s.log.Warn("full copies left alone of whose backups nothing else is there: check names them", "copies", doc.CopiesKept)
 			}
 			_, err = fmt.Fprintf(c.App.Writer, "gc of %s: %s condemned, %s deleted, %s freed\n", plural(doc.Nodes, "node"),
 				plural(doc.Condemned, "pack"), plural(doc.Deleted, "pack"), size(doc.BytesFreed))
@@ -68,6 +74,16 @@ type gcJSON struct {
 	Aborted     int    `json:"sessions_aborted"`
 	AbortsLost  int    `json:"aborts_lost"`
 	EpochsTaken int    `json:"tombstones_taken"`
+	CopiesGone  int    `json:"full_copies_deleted"`
+	CopiesKept  int    `json:"full_copies_unclaimed"`
+}
+
+func (d *gcJSON) sweep(s *repo.FullSweep) {
+	if s == nil {
+		return
+	}
+	d.CopiesGone, d.CopiesKept = s.Copies, s.Kept
+	d.BytesFreed += s.Bytes
 }
 
 func (d *gcJSON) add(r *repo.GCResult) {

@@ -1,0 +1,162 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"cbk/pack"
+	"cbk/repo/roles"
+	"cbk/repo/store"
+)
+
+// FullSweep counts what SweepFull did.
+type FullSweep struct {
+	Copies  int // removed, or what there was of them
+	Objects int
+	Bytes   int64
+	Kept    int // copies with a root of which nothing else is known: only a loss outside leaves such, so they stay
+}
+
+func (s *FullSweep) plus(o FullSweep) {
+	s.Copies += o.Copies
+	s.Objects += o.Objects
+	s.Bytes += o.Bytes
+}
+
+// SweepFull removes self-contained copies that are garbage: those whose attempt is dead or whose backup was deleted, and
+// those without root, pending root and record that are older than MinAge. It follows GC, which ends silent sessions. One
+// copy whose fate cannot be read keeps no other.
+func (r *Repo) SweepFull(ctx context.Context, o GCOptions) (*FullSweep, error) {
+	if err := r.must("collect garbage", roles.RoleKeeper, roles.RoleOwner); err != nil {
+		return nil, err
+	}
+	// A copy is begun after its pending root stands, and a pending root goes when the root or a record stands. Looked at in
+	// this order, no copy under way can be taken for one that nobody makes.
+	all, err := r.trees(ctx)
+	if err != nil || len(all) == 0 {
+		return &FullSweep{}, err
+	}
+	w := sweeper{repo: r, opt: o}
+	if w.pending, err = r.places(ctx, pendPrefix, KindPending); err != nil {
+		return nil, err
+	}
+	if w.deleted, err = r.places(ctx, deadPrefix, KindDeleted); err != nil {
+		return nil, err
+	}
+	if w.roots, err = r.places(ctx, rootPrefix, KindRoot); err != nil {
+		return nil, err
+	}
+	var failed error
+	for id, t := range all {
+		// A root that went since it was listed has its record: the next sweep sees it.
+		if err := w.tree(ctx, id, t); ignoreMissing(err) != nil {
+			failed = errors.Join(failed, fmt.Errorf("full copy %s: %w", id, err))
+		}
+	}
+	return &w.res, failed
+}
+
+// places returns the places of all objects of a kind, by snapshot id.
+func (r *Repo) places(ctx context.Context, prefix string, kind Kind) (map[pack.ID]Place, error) {
+	names, err := r.names(ctx, prefix, kind)
+	all := make(map[pack.ID]Place, len(names))
+	for _, name := range names {
+		p := placeOf(name)
+		all[p.ID] = p
+	}
+	return all, err
+}
+
+type sweeper struct {
+	repo                    *Repo
+	opt                     GCOptions
+	pending, deleted, roots map[pack.ID]Place
+	res                     FullSweep
+}
+
+// tree removes one copy, or leaves it.
+func (w *sweeper) tree(ctx context.Context, id pack.ID, t *tree) error {
+	f, err := w.fate(ctx, id)
+	if err != nil {
+		return err
+	}
+	_, pending := w.pending[id]
+	switch {
+	case f == committed, f == undecided && pending:
+		return nil
+	case f == undecided && t.root != "":
+		w.res.Kept++
+		return nil
+	case f == undecided && w.opt.MinAge > 0 && w.opt.Now().Sub(t.newest) < w.opt.MinAge:
+		return nil
+	}
+	at := Place{ID: id}
+	if t.root != "" {
+		at = placeOf(t.root)
+	}
+	got, err := w.repo.dropTree(ctx, at)
+	w.res.plus(got)
+	return err
+}
+
+// fate finds out what became of the backup whose copy this is. A root that needs no copy decides nothing about one.
+func (w *sweeper) fate(ctx context.Context, id pack.ID) (fate, error) {
+	if _, ok := w.deleted[id]; ok {
+		return dead, nil
+	}
+	at, ok := w.roots[id]
+	if !ok {
+		return undecided, nil
+	}
+	root, err := w.repo.ReadRoot(ctx, at.Name())
+	switch {
+	case Aborted(err) || Void(err):
+		return dead, nil
+	case err != nil:
+		return undecided, err
+	case !root.Full:
+		return undecided, nil
+	}
+	return committed, nil
+}
+
+// dropPage bounds the names held while a copy is removed.
+const dropPage = 4096
+
+var errPage = errors.New("page full")
+
+// dropTree removes a copy: its root first, if its place is known, so that what is left of it looks like no backup. Names
+// that are not a copy's stay.
+func (r *Repo) dropTree(ctx context.Context, at Place) (res FullSweep, err error) {
+	prefix := fullTree(at.ID)
+	if at.Domain != "" {
+		if err := r.st.Delete(ctx, prefix+at.Name()); err != nil {
+			return res, err
+		}
+	}
+	for {
+		var names []string
+		err := r.eachCopied(ctx, prefix, func(_ pack.ID, _ string, i store.Info) error {
+			names = append(names, i.Name)
+			res.Bytes += i.Size
+			if len(names) == dropPage {
+				return errPage
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errPage) {
+			return res, err
+		}
+		for _, name := range names {
+			if err := r.st.Delete(ctx, name); err != nil {
+				return res, err
+			}
+			res.Objects++
+		}
+		if err == nil {
+			res.Copies++
+			return res, nil
+		}
+	}
+}
