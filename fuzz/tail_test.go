@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"testing"
 
@@ -42,7 +43,8 @@ func FuzzTail(f *testing.F) {
 }
 
 func sealedTail(key *pack.Key, scope pack.Scope, body, plain []byte) []byte {
-	sealed := pack.Seal(nil, key, pack.ClassTail, scope, plain)
+	sum := sha256.Sum256(body)
+	sealed := pack.Seal(nil, key, pack.ClassTail, scope, append(sum[:], plain...))
 	b := binary.BigEndian.AppendUint32(append(append([]byte{}, body...), sealed...), uint32(len(sealed)))
 	return append(b, "cbkP"...)
 }

@@ -78,11 +78,14 @@ func (b *Builder) Reset() { b.buf, b.entries, b.sessions = b.buf[:0], nil, nil }
 func (b *Builder) Finish(index *Key, s Scope) ([]byte, Info) {
 	var e wire.Encoder
 	AppendInfo(&e, b.sessions, b.entries)
-	tail := Seal(nil, index, ClassTail, s, e.Out())
-	size := len(b.buf) + len(tail) + footerSize
+	size := len(b.buf) + Overhead + sha256.Size + len(e.Out()) + footerSize
 	b.buf = append(b.buf, make([]byte, int(Padme(uint64(size)))-size)...)
-	b.buf = append(b.buf, tail...)
-	b.buf = binary.BigEndian.AppendUint32(b.buf, uint32(len(tail)))
+	// One pass over the pack gives both hashes: of all before the tail, and of all.
+	sum, body := sha256.New(), len(b.buf)
+	sum.Write(b.buf)
+	b.buf = Seal(b.buf, index, ClassTail, s, append(sum.Sum(nil), e.Out()...))
+	b.buf = binary.BigEndian.AppendUint32(b.buf, uint32(len(b.buf)-body))
 	b.buf = append(b.buf, packMagic[:]...)
-	return b.buf, Info{Name: sha256.Sum256(b.buf), Size: uint32(len(b.buf)), Sessions: b.sessions, Entries: b.entries}
+	sum.Write(b.buf[body:])
+	return b.buf, Info{Name: ID(sum.Sum(nil)), Size: uint32(len(b.buf)), Sessions: b.sessions, Entries: b.entries}
 }

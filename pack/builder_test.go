@@ -85,7 +85,8 @@ func TestAPackIsLaidOutAsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := append([]byte{1}, w.session.ID[:]...)
+	content := sha256.Sum256(data[:start])
+	want := append(append(content[:], 1), w.session.ID[:]...)
 	want = append(append(want, byte(len(w.session.Sealed))), w.session.Sealed...)
 	want = append(append(append(want, 2, 1), idA[:]...), 0, 200, 1, 1, 0)
 	want = append(append(append(want, 5), idB[:]...), 200, 1, 172, 2, 2, 0)

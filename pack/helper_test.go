@@ -101,7 +101,8 @@ func (w *writer) open(e pack.Entry, sealed []byte) ([]byte, error) {
 
 // assemble makes a pack of a body and a tail's plaintext, with everything else as it should be.
 func (w *writer) assemble(body, tail []byte) []byte {
-	sealed := pack.Seal(nil, w.index, pack.ClassTail, w.scope, tail)
+	sum := sha256.Sum256(body)
+	sealed := pack.Seal(nil, w.index, pack.ClassTail, w.scope, append(sum[:], tail...))
 	b := append(bytes.Clone(body), sealed...)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(sealed)))
 	return append(b, "cbkP"...)

@@ -18,6 +18,7 @@ import (
 //
 // The plaintext of the tail, in the grammar of package wire:
 //
+//	content          32 bytes: SHA-256 of all before the tail, so that a tail on other bytes is none
 //	count, sessions  16-byte session id; byte string: sealed session key
 //	count, entries   type byte; 32-byte id; offset; stored; plain; number of the session in the list above
 const (
@@ -144,7 +145,8 @@ func TailRange(footer [footerSize]byte, size int64) (offset, length int64, err e
 	return size - footerSize - length, length, nil
 }
 
-// OpenPack reads the tail of a whole pack held in memory. The blobs themselves are not opened.
+// OpenPack reads the tail of a whole pack held in memory, whose bytes must be those the tail was made for. The blobs
+// themselves are not opened.
 func OpenPack(data []byte, index *Key, s Scope) (*Info, error) {
 	if len(data) < footerSize || len(data) > MaxPack {
 		return nil, fmt.Errorf("pack of %d bytes: %w", len(data), wire.ErrMalformed)
@@ -158,6 +160,11 @@ func OpenPack(data []byte, index *Key, s Scope) (*Info, error) {
 		return nil, fmt.Errorf("pack tail: %w", err)
 	}
 	d := wire.NewDecoder(plain)
+	var content ID
+	d.Array(content[:])
+	if d.Err() == nil && sha256.Sum256(data[:off]) != content {
+		return nil, fmt.Errorf("pack tail: made for other content: %w", ErrAuthentication)
+	}
 	info := &Info{Size: uint32(len(data))}
 	info.Sessions, info.Entries = DecodeInfo(d, uint32(off))
 	if err := d.Done(); err != nil {

@@ -80,8 +80,10 @@ func TestWhatIsNoPackOfThisRepositoryIsCountedAndLeftAlone(t *testing.T) {
 	backup(t, other, "node-1", "b", noise(2, 100_000))
 	name, data := only(t, foreign, "packs/")
 	_, mine := only(t, st, "packs/")
-	damaged := flip(mine, 100) // not the bytes that any name says
+	damaged := flip(mine, 100)   // not the bytes that any name says
+	forged := pack.Name(damaged) // a genuine tail behind other bytes
 	for at, bytes := range map[string][]byte{
+		repo.PackName(forged):     damaged,                      //
 		name:                      data,                         // of another repository
 		repo.PackName(pack.ID{1}): mine,                         // a copy under another name
 		repo.PackName(pack.ID{2}): damaged,                      //
@@ -94,7 +96,7 @@ func TestWhatIsNoPackOfThisRepositoryIsCountedAndLeftAlone(t *testing.T) {
 	}
 	before := len(objects(t, st, ""))
 	n, bad := adopt(t, keyed(t, owner, st, roles.RoleKeeper), impatient())
-	if n != 0 || bad != 5 {
+	if n != 0 || bad != 6 {
 		t.Errorf("%d packs adopted, %d unreadable", n, bad)
 	}
 	if after := len(objects(t, st, "")); after != before+2 {

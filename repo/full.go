@@ -78,7 +78,7 @@ func (r *Repo) NewReaderFor(ctx context.Context, root *Root) (*Reader, error) {
 	if !root.Full {
 		return r.NewReader(ctx, root.At.Domain)
 	}
-	return r.inside(root.Copy()).newReader(ctx, root.At.Domain, nil, temporary)
+	return r.inside(root.Copy()).newReader(ctx, root.At.Domain, func(*DamageError) {}, temporary)
 }
 
 // NewCheckReaderFor is NewCheckReader for what a root needs.
