@@ -10,13 +10,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"cbk/pack"
 	"cbk/repo"
@@ -204,24 +200,19 @@ func write(b *testing.B, r *repo.Repo, path string) (refs []repo.Ref, cost repo.
 	return refs, cost, errors.Join(err, s.Close())
 }
 
-// read loads every blob, side by side on all processors.
+// read fetches every blob, in the order of the content.
 func read(b *testing.B, r *repo.Repo, refs []repo.Ref) error {
 	rd, err := r.NewReader(b.Context(), "node-1")
 	if err != nil {
 		return err
 	}
 	defer rd.Close()
-	var next atomic.Int64
-	var g errgroup.Group
-	for range runtime.GOMAXPROCS(0) {
-		g.Go(func() (err error) {
-			var w repo.Scratch
-			var plain []byte
-			for i := next.Add(1); i <= int64(len(refs)) && err == nil; i = next.Add(1) {
-				plain, err = rd.Load(b.Context(), &w, plain, refs[i-1].ID, pack.Data)
+	wants := func(yield func(repo.Want) bool) {
+		for _, ref := range refs {
+			if !yield(repo.Want{ID: ref.ID, Type: pack.Data}) {
+				return
 			}
-			return err
-		})
+		}
 	}
-	return g.Wait()
+	return rd.Fetch(b.Context(), wants, func(_ repo.Want, _ []byte, err error) error { return err })
 }

@@ -189,8 +189,10 @@ func (r *Repo) must(do string, may ...roles.Role) error {
 // notAllowed is an error that matches roles.ErrRole and says it in its own words.
 type notAllowed string
 
+// Error returns one line.
 func (n notAllowed) Error() string { return string(n) }
 
+// Is makes it match roles.ErrRole.
 func (n notAllowed) Is(target error) bool { return target == roles.ErrRole }
 
 func either(may []roles.Role) string {

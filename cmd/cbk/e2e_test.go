@@ -267,20 +267,7 @@ func TestRestoredDirectoryIsTheSnapshotByteForByte(t *testing.T) {
 	defer r.nodetool("clearsnapshot", "-t", kept.SnapshotLeft)
 	r.ok("restore", "b", "--to", r.path("out"))
 
-	live, restored := make(map[string]string), make(map[string]string)
-	for _, dataDir := range r.dataDirs() {
-		collect(t, dataDir, live, func(rel string) (string, bool) {
-			before, after, found := strings.Cut(rel, "/snapshots/"+kept.SnapshotLeft+"/")
-			return before + "/" + after, found && after != "manifest.json" && after != "schema.cql"
-		})
-	}
-	collect(t, r.path("out"), restored, func(rel string) (string, bool) { return rel, true })
-	if diff := cmp.Diff(live, restored); diff != "" {
-		t.Fatalf("restored files differ from the snapshot (-snapshot +restored):\n%s", diff)
-	}
-	if len(live) != kept.Files {
-		t.Errorf("%d files in the snapshot, the backup says %d", len(live), kept.Files)
-	}
+	r.mustBeSnapshot(r.path("out"), kept)
 	r.fails(1, []string{"is not empty"}, "restore", "b", "--to", r.path("out"))
 
 	// files lists the same, with the same sizes.
@@ -295,6 +282,25 @@ func TestRestoredDirectoryIsTheSnapshotByteForByte(t *testing.T) {
 	}
 	if len(list.Files) != kept.Files {
 		t.Errorf("files lists %d of %d", len(list.Files), kept.Files)
+	}
+}
+
+// mustBeSnapshot compares restored files with the snapshot that the backup has left on the node.
+func (r *rig) mustBeSnapshot(dir string, kept backupJSON) {
+	r.t.Helper()
+	live, restored := make(map[string]string), make(map[string]string)
+	for _, dataDir := range r.dataDirs() {
+		collect(r.t, dataDir, live, func(rel string) (string, bool) {
+			before, after, found := strings.Cut(rel, "/snapshots/"+kept.SnapshotLeft+"/")
+			return before + "/" + after, found && after != "manifest.json" && after != "schema.cql"
+		})
+	}
+	collect(r.t, dir, restored, func(rel string) (string, bool) { return rel, true })
+	if diff := cmp.Diff(live, restored); diff != "" {
+		r.t.Fatalf("restored files differ from the snapshot (-snapshot +restored):\n%s", diff)
+	}
+	if len(live) != kept.Files {
+		r.t.Errorf("%d files in the snapshot, the backup says %d", len(live), kept.Files)
 	}
 }
 

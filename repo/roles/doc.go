@@ -1,8 +1,5 @@
 // Package roles says who may do what with a repository, and gives each holder of a key exactly what its role needs.
 //
-// The repository is not opened through it yet: package keys, with its one role, is what stands there, and goes when this
-// package takes its place.
-//
 // # Words
 //
 // The trust log is the list of objects trust/<n>: statements signed by the owner, each naming the hash of the one
