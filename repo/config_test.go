@@ -13,6 +13,7 @@ import (
 	"cbk/repo"
 	"cbk/repo/roles"
 	"cbk/repo/store"
+	"cbk/repo/store/storefault"
 )
 
 func tryOpen(ctx context.Context, st store.Store, passphrase string) error {
@@ -271,8 +272,8 @@ func TestARepositoryWithoutSlotsDoesNotOpen(t *testing.T) {
 
 func TestAnUnfinishedInitIsToldAndCanBeDiscarded(t *testing.T) {
 	st := memory(t)
-	f := &flaky{Store: st, fault: vanishes, at: 4}
-	if err := repo.Init(t.Context(), f, smallSettings(), roles.Passphrase([]byte("first"), cheap)); err == nil {
+	_, broken := faulty(st, storefault.Fault{At: 4, Mode: storefault.Crash})
+	if err := repo.Init(t.Context(), broken, smallSettings(), roles.Passphrase([]byte("first"), cheap)); err == nil {
 		t.Fatal("it succeeds")
 	}
 	again := func() error {

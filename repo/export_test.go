@@ -54,3 +54,8 @@ func Pending(root string) string { return sibling(pendPrefix, root) }
 
 // Deleted returns the name of the deletion record of a root.
 func Deleted(root string) string { return sibling(deadPrefix, root) }
+
+// Superseded returns the names of key objects that only keep old secrets alive.
+func (r *Repo) Superseded(ctx context.Context) ([]string, error) {
+	return roles.Superseded(r.trust.Trust, openKeyObjects(ctx, r.st, r.identity, "").all())
+}

@@ -325,6 +325,8 @@ func TestFetchEndsWhereItIsTold(t *testing.T) {
 	}
 }
 
+var errOffline = errors.New("the store is offline")
+
 // broken is a store whose reads of packs fail from the n-th on.
 type broken struct {
 	store.Store
@@ -338,7 +340,7 @@ func (b *broken) ReadAt(ctx context.Context, name string, off int64, p []byte) e
 	left := b.reads
 	b.mu.Unlock()
 	if left < 0 {
-		return errStore
+		return errOffline
 	}
 	return b.Store.ReadAt(ctx, name, off, p)
 }
@@ -354,7 +356,7 @@ func TestAStoreThatFailsEndsAFetchAndIsNoDamage(t *testing.T) {
 		b.reads = reads
 		f := &fetched{}
 		err := rd.FetchWithin(t.Context(), 1<<20, 1<<20, 20, slices.Values(stored), f.emit)
-		if !errors.Is(err, errStore) || errors.As(err, new(*repo.DamageError)) {
+		if !errors.Is(err, errOffline) || errors.As(err, new(*repo.DamageError)) {
 			t.Errorf("after %d reads: %v", reads, err)
 		}
 		f.mustBe(t, stored[:len(f.tags)], blobs)

@@ -12,22 +12,18 @@ import (
 
 	"cbk/repo"
 	"cbk/repo/store"
+	"cbk/repo/store/storefault"
 )
-
-// Copy is one operation, carried out by the store beneath.
-func (f *flaky) Copy(ctx context.Context, dst, src string) error {
-	return f.run("copy", dst, func() error { return store.Copy(ctx, f.Store, dst, src) })
-}
 
 // Whichever operation of a full backup fails, and however: it reports an error, the name is free or taken by a complete
 // backup, the next one succeeds, and what the dead attempt copied is swept.
 func TestAFullBackupSurvivesAFaultAtAnyOperation(t *testing.T) {
 	before := runtime.NumGoroutine()
-	for f, name := range map[fault]string{refuses: "refused", forgets: "forgotten", vanishes: "the last before an outage"} {
-		t.Run("an operation is "+name, func(t *testing.T) {
+	for _, mode := range sweptModes {
+		t.Run(mode.String(), func(t *testing.T) {
 			met := make(map[string]bool)
 			for n := 0; ; n++ {
-				hit := surviveFullFault(t, f, n)
+				hit := surviveFullFault(t, storefault.Fault{At: n, Mode: mode})
 				op, rest, _ := strings.Cut(hit, " ")
 				folder, inner, _ := strings.Cut(rest, "/")
 				if folder == "full" {
@@ -48,49 +44,47 @@ func TestAFullBackupSurvivesAFaultAtAnyOperation(t *testing.T) {
 	settled(t, before)
 }
 
-// surviveFullFault runs one full backup with a fault at operation n and returns which that was, "" if it had fewer.
-func surviveFullFault(t *testing.T, kind fault, n int) string {
+// surviveFullFault runs one full backup with a fault and returns the operation it struck, "" if there are fewer.
+func surviveFullFault(t *testing.T, fault storefault.Fault) string {
 	t.Helper()
 	_, st := newRepo(t)
 	// Of the first backup's pack the second needs little: that is repacked.
 	backup(t, openRepo(t, st, ""), "node-1", "first", noise(1, 10_000), noise(9, 100_000))
 	cache := t.TempDir()
 	files := [][]byte{noise(1, 10_000), noise(2, 1_300_000)}
-	f := &flaky{Store: st, fault: kind, at: 1 << 30}
-	r := openRepo(t, f, cache)
-	f.mu.Lock()
-	f.at = len(f.done) + n
-	f.mu.Unlock()
+	f, broken := faulty(st)
+	r := openRepo(t, broken, cache)
+	start := len(f.Ops())
+	f.Arm(fault)
 	_, err := tryFull(t.Context(), r, "node-1", "daily", files...)
-	if f.hit == "" {
+	hit := struck(f, start+fault.At)
+	if hit == "" || fault.Mode == storefault.Twice {
 		if err != nil {
-			t.Fatalf("without a fault: %v", err)
+			t.Fatalf("without a lasting fault: %v", err)
 		}
-		return ""
+		return hit
 	}
-	if !errors.Is(err, errStore) {
-		t.Fatalf("fault at %s: the backup ends with %v", f.hit, err)
-	}
+	injected(t, fault.Mode, err)
 	sound := openRepo(t, st, cache)
 	done := len(committed(t, sound)) == 2
-	if done && (kind != forgets || !strings.HasPrefix(f.hit, "create snapshots/")) {
-		t.Fatalf("fault at %s: there is a root", f.hit)
+	if done && (fault.Mode != storefault.ErrorAfter || !strings.HasPrefix(hit, "create snapshots/")) {
+		t.Fatalf("fault at %s: there is a root", hit)
 	}
 	mustBeSound(t, sound)
 	sweep(t, sound, 0) // of an attempt that may be alive nothing may go
 	if !done {
 		if _, err := tryFull(t.Context(), sound, "node-1", "daily", files...); err != nil {
-			t.Fatalf("fault at %s: the next backup ends with %v", f.hit, err)
+			t.Fatalf("fault at %s: the next backup ends with %v", hit, err)
 		}
 	}
 	now(t, sound)
 	sweep(t, sound, 0)
 	if trees := trees(t, st); len(trees) != 1 {
-		t.Fatalf("fault at %s: %d copies are left", f.hit, len(trees))
+		t.Fatalf("fault at %s: %d copies are left", hit, len(trees))
 	}
 	mustRestoreAttempt(t, sound, "daily", files...)
 	mustBeSound(t, sound)
-	return f.hit
+	return hit
 }
 
 func trees(t *testing.T, st store.Store) map[string]bool {
@@ -118,10 +112,10 @@ func (f *following) Create(ctx context.Context, name string, data []byte) error 
 	return err
 }
 
-// aged is a store whose packs look old.
-type aged struct{ store.Store }
+// oldPacks is a store whose packs look old.
+type oldPacks struct{ store.Store }
 
-func (a aged) Stat(ctx context.Context, name string) (store.Info, error) {
+func (a oldPacks) Stat(ctx context.Context, name string) (store.Info, error) {
 	i, err := a.Store.Stat(ctx, name)
 	if strings.HasPrefix(name, "packs/") {
 		i.ModTime = i.ModTime.Add(-time.Hour)
@@ -155,7 +149,7 @@ func TestAFullBackupBesideAKeeperIsWholeOrStartsOver(t *testing.T) {
 			for i := range 3 {
 				backup(t, r, "node-1", fmt.Sprint("old", i), shared[i*50_000:(i+1)*50_000], noise(10+i, 700_000))
 			}
-			k := openRepo(t, aged{st}, t.TempDir())
+			k := openRepo(t, oldPacks{st}, t.TempDir())
 			w := openRepo(t, tc.when(st, func() {
 				for i := range 3 {
 					remove(t, k, fmt.Sprint("old", i))

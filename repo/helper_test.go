@@ -34,6 +34,9 @@ func smallSettings() repo.Settings {
 	return c
 }
 
+// errStore is what a store of a test ends with that does not do all it is asked.
+var errStore = errors.New("the store has a fault")
+
 func memory(t testing.TB) store.Store {
 	t.Helper()
 	st, err := store.Open(t.Context(), "mem://", store.Options{})
@@ -97,10 +100,21 @@ func save(s *repo.Session, name string, files ...[]byte) (cost repo.Added, err e
 
 // saveAs is save with a root that says what kind of backup it is.
 func saveAs(s *repo.Session, name string, root *repo.Root, files ...[]byte) (cost repo.Added, err error) {
+	filled, cost, err := fill(s, name, files...)
+	if err != nil {
+		return cost, err
+	}
+	root.Ring, root.Refs, root.Descriptions = filled.Ring, filled.Refs, filled.Descriptions
+	return cost, s.Commit(name, root)
+}
+
+// fill streams each file into the session and returns the root of them.
+func fill(s *repo.Session, name string, files ...[]byte) (root *repo.Root, cost repo.Added, err error) {
+	root = &repo.Root{Catalogue: []byte(name)}
 	var needed []pack.ID
 	ring, _, err := s.Put(pack.Ring, []byte("ring of "+name))
 	if err != nil {
-		return cost, err
+		return nil, cost, err
 	}
 	root.Ring = ring.ID
 	for _, f := range files {
@@ -113,21 +127,18 @@ func saveAs(s *repo.Session, name string, root *repo.Root, files ...[]byte) (cos
 			return nil
 		})
 		if err != nil {
-			return cost, err
+			return nil, cost, err
 		}
 		cost = cost.Plus(added)
 		ref, _, err := s.Put(pack.Description, list)
 		if err != nil {
-			return cost, err
+			return nil, cost, err
 		}
 		root.Descriptions = append(root.Descriptions, ref.ID)
 	}
 	refs, _, err := s.Put(pack.Refs, repo.EncodeRefs(needed))
-	if err != nil {
-		return cost, err
-	}
 	root.Refs = []pack.ID{refs.ID}
-	return cost, s.Commit(name, root)
+	return root, cost, err
 }
 
 // backup saves files in a session of its own.
@@ -164,6 +175,14 @@ func restoreRoot(ctx context.Context, r *repo.Repo, at string) (files [][]byte, 
 		return nil, err
 	}
 	defer rd.Close()
+	return readRoot(ctx, r, rd, at)
+}
+
+func readRoot(ctx context.Context, r *repo.Repo, rd *repo.Reader, at string) (files [][]byte, err error) {
+	root, err := r.ReadRoot(ctx, at)
+	if err != nil {
+		return nil, err
+	}
 	var w repo.Scratch
 	for _, d := range root.Descriptions {
 		list, err := rd.Load(ctx, &w, nil, d, pack.Description)

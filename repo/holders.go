@@ -90,10 +90,11 @@ func (rd *Reader) heal(ctx context.Context, items []item) error {
 		if err := rd.place(it); err != nil {
 			return err
 		}
-		if !it.placed {
-			it.err = rd.lost(it.want.ID)
-		} else if rd.isGone(it.loc.Pack) {
+		switch {
+		case it.placed && rd.isGone(it.loc.Pack), !it.placed && rd.repo.revokedAny():
 			ids[it.want.ID] = true
+		case !it.placed:
+			it.err = rd.lost(it.want.ID)
 		}
 	}
 	others, err := rd.holders(ctx, ids)
@@ -108,13 +109,28 @@ func (rd *Reader) heal(ctx context.Context, items []item) error {
 	return nil
 }
 
+// revokedAny reports whether some key was revoked. Backups leave out the shards of such keys, and share their index with
+// the readers of this machine: what it lacks may yet be in the store.
+func (r *Repo) revokedAny() bool {
+	for p := range r.trust.Principals() {
+		if _, dead := r.trust.Revoked(p.ID); dead {
+			return true
+		}
+	}
+	return false
+}
+
 // settle places an item at the first holder that is not known to be gone.
 func (rd *Reader) settle(it *item, others []located) {
 	for _, loc := range others {
 		if !rd.isGone(loc.Pack) {
-			it.loc = loc
+			it.loc, it.placed = loc, true
 			return
 		}
+	}
+	if !it.placed {
+		it.err = rd.lost(it.want.ID)
+		return
 	}
 	it.err = &DamageError{Object: rd.repo.packName(it.loc.Pack), What: missing}
 }

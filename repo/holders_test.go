@@ -263,7 +263,7 @@ type noShards struct {
 
 func (n *noShards) List(ctx context.Context, prefix string, fn func(store.Info) error) error {
 	if n.off {
-		return errStore
+		return errOffline
 	}
 	return n.Store.List(ctx, prefix, fn)
 }
@@ -292,7 +292,7 @@ func TestWhereOtherHoldersCannotBeLookedForNothingIsCalledDamaged(t *testing.T) 
 		err := rd.Fetch(t.Context(), slices.Values(wants), func(_ repo.Want, _ []byte, err error) error { return err })
 		_, alone := load(t, rd, repo.Ref{ID: wants[0].ID})
 		for _, err := range []error{err, alone} {
-			if !errors.Is(err, errStore) || errors.As(err, new(*repo.DamageError)) {
+			if !errors.Is(err, errOffline) || errors.As(err, new(*repo.DamageError)) {
 				t.Errorf("%s: %v", what, err)
 			}
 		}

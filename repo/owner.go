@@ -97,10 +97,18 @@ func (r *Repo) Revoke(ctx context.Context, id roles.KeyID, last []roles.LastRoot
 			return fromRoles(err)
 		}
 	}
-	if err := r.act(ctx, func(o *roles.Owner) ([]roles.Object, error) { return o.Revoke(id, last) }); err != nil {
+	done := false
+	err = r.act(ctx, func(o *roles.Owner) (objects []roles.Object, err error) {
+		if objects, err = o.Revoke(id, last); errors.Is(err, roles.ErrRevoked) {
+			done = true
+		}
+		return objects, err
+	})
+	if err != nil && !done {
 		return err
 	}
-	return r.dropSuperseded(ctx)
+	// Said in the trust log is not yet done: an earlier call may have ended before its key objects were gone.
+	return errors.Join(err, r.dropSuperseded(ctx))
 }
 
 // Slots returns the slots of every key that has some.

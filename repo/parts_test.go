@@ -14,35 +14,6 @@ import (
 	"cbk/repo/store"
 )
 
-// content streams a file into a session and returns a root that needs it.
-func content(s *repo.Session, name string, file []byte) (*repo.Root, error) {
-	root := &repo.Root{Catalogue: []byte(name)}
-	var ids []pack.ID
-	var list []byte
-	_, err := s.Stream(bytes.NewReader(file), small, func(refs []repo.Ref) error {
-		for _, r := range refs {
-			ids, list = append(ids, r.ID), append(list, r.ID[:]...)
-		}
-		return nil
-	})
-	for _, b := range []struct {
-		typ   pack.Type
-		plain []byte
-		to    func(pack.ID)
-	}{
-		{pack.Ring, []byte(name), func(id pack.ID) { root.Ring = id }},
-		{pack.Description, list, func(id pack.ID) { root.Descriptions = []pack.ID{id} }},
-		{pack.Refs, repo.EncodeRefs(ids), func(id pack.ID) { root.Refs = []pack.ID{id} }},
-	} {
-		var ref repo.Ref
-		if err == nil {
-			ref, _, err = s.Put(b.typ, b.plain)
-			b.to(ref.ID)
-		}
-	}
-	return root, err
-}
-
 // tryBoth backs up one file in node-1 and one in the shared domain, as one backup.
 func tryBoth(ctx context.Context, r *repo.Repo, name string, file, shared []byte) (main, part *repo.Root, err error) {
 	one, err := r.NewSession(ctx, "node-1")
@@ -53,8 +24,8 @@ func tryBoth(ctx context.Context, r *repo.Repo, name string, file, shared []byte
 	if err != nil {
 		return nil, nil, errors.Join(err, one.Close())
 	}
-	if main, err = content(one, name, file); err == nil {
-		part, err = content(two, name, shared)
+	if main, _, err = fill(one, name, file); err == nil {
+		part, _, err = fill(two, name, shared)
 	}
 	if err == nil {
 		err = one.Commit(name, main, repo.Part{Session: two, Root: part})
@@ -118,7 +89,7 @@ func TestABackupMayLieInTwoDomains(t *testing.T) {
 	w := keyed(t, owner, st, roles.RoleWriter, "node-1", "shared")
 	file, shared := noise(1, 400_000), noise(2, 400_000)
 	main, part := both(t, w, "daily", file, shared)
-	if part.Main == nil || part.Main.Name() != rootName(t, owner, "daily") || !slices.Equal(main.Parts, []repo.Place{place(t, main.Parts[0].Name())}) {
+	if part.Main == nil || part.Main.Name() != rootName(t, owner, "daily") || !slices.Equal(main.Parts, []repo.Place{putAt(t, main.Parts[0].Name())}) {
 		t.Fatalf("main %+v, part %+v", main, part)
 	}
 	both(t, w, "weekly", file, shared)
@@ -230,66 +201,6 @@ func TestAKeeperEndsADeadSessionInBothDomains(t *testing.T) {
 			})
 		}
 	}
-}
-
-// Whichever operation of a backup in two domains fails, it is a backup with both parts or none, and the next one
-// succeeds; gc in either domain, before or after, does not change that.
-func TestABackupInTwoDomainsSurvivesAFaultAtAnyOperation(t *testing.T) {
-	for _, kind := range []fault{refuses, forgets, vanishes} {
-		for n := 0; surviveFaultInTwo(t, kind, n); n++ {
-			if n > 200 {
-				t.Fatal("a backup without end")
-			}
-		}
-	}
-}
-
-// surviveFaultInTwo runs one backup with a fault at operation n; false if it had fewer operations.
-func surviveFaultInTwo(t *testing.T, kind fault, n int) bool {
-	t.Helper()
-	_, st := newRepo(t)
-	dir, file, shared := t.TempDir(), noise(1, 50_000), noise(2, 50_000)
-	both(t, openRepo(t, st, dir), "first", file, []byte("b"))
-	f := &flaky{Store: st, fault: kind, at: 1 << 30}
-	r := openRepo(t, f, dir)
-	f.mu.Lock()
-	f.at = len(f.done) + n
-	f.mu.Unlock()
-	_, _, err := tryBoth(t.Context(), r, "daily", file, shared)
-	if f.hit == "" {
-		if err != nil || n < 10 {
-			t.Fatalf("without a fault: %d operations, %v", n, err)
-		}
-		return false
-	}
-	if !errors.Is(err, errStore) {
-		t.Fatalf("fault at %s: %v", f.hit, err)
-	}
-	k := openRepo(t, st, "")
-	there, err := k.HasRoot(t.Context(), rootName(t, k, "daily"))
-	if err != nil || there && (kind != forgets || !strings.Contains(f.hit, "snapshots/node-1")) {
-		t.Fatalf("fault at %s: there is a root (%v)", f.hit, err)
-	}
-	if n%2 == 0 {
-		sweepBoth(t, k)
-	}
-	if !there {
-		if _, _, err := tryBoth(t.Context(), openRepo(t, st, dir), "daily", file, shared); err != nil {
-			t.Fatalf("fault at %s: the next backup ends with %v", f.hit, err)
-		}
-	}
-	sweepBoth(t, k)
-	names, parts := backups(t, k)
-	if len(names) != 2 || len(parts) != 2 {
-		t.Fatalf("fault at %s: backups %v, parts %v", f.hit, names, parts)
-	}
-	for _, at := range names {
-		if root, err := k.ReadRoot(t.Context(), at); err == nil && string(root.Catalogue) == "daily" {
-			mustReadBoth(t, k, at, file, shared)
-		}
-	}
-	mustBeSound(t, k)
-	return true
 }
 
 // A stolen key that writes the shared domain too may name another node's part as its own: to delete its root takes no more

@@ -8,6 +8,7 @@ import (
 
 	"cbk/pack"
 	"cbk/repo"
+	"cbk/repo/store/storefault"
 )
 
 // stored puts one data blob into a finished session and returns its ref.
@@ -123,11 +124,11 @@ func TestAReaderFindsWhatIsWrittenAfterIt(t *testing.T) {
 // A listing that fails once must not make a blob lost for as long as the reader lives.
 func TestAReaderLooksAgainAfterAFailedReload(t *testing.T) {
 	_, st := newRepo(t)
-	f := &flaky{Store: st, at: 1 << 30}
-	rd := reader(t, openRepo(t, f, t.TempDir()), "node-1")
+	f, broken := faulty(st)
+	rd := reader(t, openRepo(t, broken, t.TempDir()), "node-1")
 	ref := stored(t, openRepo(t, st, t.TempDir()), []byte("late"))
-	f.at = len(f.done)
-	if _, err := load(t, rd, ref); !errors.Is(err, errStore) || errors.As(err, new(*repo.DamageError)) {
+	f.Arm(storefault.Fault{Mode: storefault.Error})
+	if _, err := load(t, rd, ref); !errors.Is(err, storefault.ErrInjected) || errors.As(err, new(*repo.DamageError)) {
 		t.Errorf("the reload that failed: %v", err)
 	}
 	if got, err := load(t, rd, ref); err != nil || string(got) != "late" {

@@ -217,13 +217,13 @@ func TestAFlippedOverlayIsNamed(t *testing.T) {
 	mustDamage(t, err, name)
 }
 
-// faulty is a store that refuses to create objects under a prefix, as long as it does.
-type faulty struct {
+// failingOverlays is a store that refuses to create objects under a prefix, as long as it does.
+type failingOverlays struct {
 	store.Store
 	prefix string
 }
 
-func (f *faulty) Create(ctx context.Context, name string, data []byte) error {
+func (f *failingOverlays) Create(ctx context.Context, name string, data []byte) error {
 	if f.prefix != "" && strings.HasPrefix(name, f.prefix) {
 		return errStore
 	}
@@ -234,7 +234,7 @@ func TestARotationThatEndsHalfwayIsFinishedLater(t *testing.T) {
 	_, st := newRepo(t)
 	file := noise(1, 100_000)
 	backup(t, openRepo(t, st, ""), "node-1", "b", file)
-	f := &faulty{Store: st, prefix: "sessions/"}
+	f := &failingOverlays{Store: st, prefix: "sessions/"}
 	owner := openRepo(t, f, t.TempDir())
 	if _, err := owner.RotateSeal(t.Context(), ""); !errors.Is(err, errStore) {
 		t.Fatal(err)

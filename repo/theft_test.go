@@ -105,7 +105,7 @@ func TestAStolenWriterKeyTakesNothingAway(t *testing.T) {
 		{"a root that calls another node's backup its part", func(t *testing.T, v *theft) string {
 			name := repo.RootName("node-1", pack.ID{7})
 			r := root()
-			r.Parts = []repo.Place{place(t, v.other)}
+			r.Parts = []repo.Place{putAt(t, v.other)}
 			v.put(t, name, must(t)(v.thief.ForgeRoot("node-1", name, r)))
 			if err := v.owner.Delete(t.Context(), name, nil); err != nil {
 				t.Errorf("the forged root cannot be deleted: %v", err)
@@ -149,7 +149,7 @@ func TestAStolenWriterKeyTakesNothingAway(t *testing.T) {
 	}
 }
 
-func place(t *testing.T, root string) repo.Place {
+func putAt(t *testing.T, root string) repo.Place {
 	t.Helper()
 	parts := strings.Split(root, "/")
 	id, err := pack.ParseID(parts[2])

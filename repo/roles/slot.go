@@ -46,10 +46,10 @@ const (
 
 	// The most a repository may ask of its opener: a hostile one must not be able to exhaust it.
 	maxTime    = 16
-	maxMemory  = 128 << 10 // KiB
+	maxMemory  = 64 << 10 // KiB; with what Go has not yet taken back, under 256 MiB in use
 	maxThreads = 16
-	maxWork    = 8 * maxMemory // KiB written by all passes of one slot: about a second
-	maxAllWork = 4 * maxWork   // by those of all slots tried: twenty of the default cost
+	maxWork    = 8 * maxMemory // KiB written by all passes of one slot: about half a second
+	maxAllWork = 4 * maxWork   // by those of all slots tried: ten of the default cost, under 5 s on a busy machine
 )
 
 var slotMagic = [4]byte{'c', 'b', 'k', 'S'}

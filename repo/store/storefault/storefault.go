@@ -78,6 +78,15 @@ func New(s store.Store, faults ...Fault) *Store {
 	return f
 }
 
+// Arm adds faults whose operations are counted from the next one on: a test may let its preparations pass.
+func (f *Store) Arm(faults ...Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, fault := range faults {
+		f.faults[len(f.ops)+fault.At] = fault.Mode
+	}
+}
+
 // Ops returns the operations started so far.
 func (f *Store) Ops() []Op {
 	f.mu.Lock()
@@ -142,10 +151,11 @@ func (f *Store) do(kind, name string, effect func() error) error {
 	if before != nil {
 		return before
 	}
-	if err := effect(); err != nil {
-		return err
+	err := effect()
+	if after != nil {
+		return after // whatever the answer, it is lost
 	}
-	return after
+	return err
 }
 
 // Create implements store.Store.

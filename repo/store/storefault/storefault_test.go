@@ -110,6 +110,28 @@ func TestRetrySeesThroughTwiceAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestARefusalIsLostLikeAnyOtherAnswer(t *testing.T) {
+	f := New(memory(t, store.Options{}), Fault{At: 0, Mode: ErrorAfter})
+	if _, err := f.Stat(t.Context(), "absent"); !errors.Is(err, ErrInjected) || errors.Is(err, store.ErrNotFound) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestArmedFaultsAreCountedFromTheNextOperation(t *testing.T) {
+	f := New(memory(t, store.Options{}))
+	for n := range 3 {
+		if err := f.Create(t.Context(), fmt.Sprint("before", n), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.Arm(Fault{At: 1, Mode: Error})
+	for n, want := range []error{nil, ErrInjected, nil} {
+		if err := f.Create(t.Context(), fmt.Sprint("after", n), nil); !errors.Is(err, want) {
+			t.Errorf("operation %d after arming: %v, want %v", n, err, want)
+		}
+	}
+}
+
 func TestUnknownModesHaveAName(t *testing.T) {
 	if got := fmt.Sprint(Mode(17)); got != "mode 17" {
 		t.Error(got)
