@@ -125,9 +125,11 @@ func (p *packer) wait() {
 	p.waited += time.Since(start)
 }
 
-// newBuffer maps memory outside Go's heap: what is given back to the system there is gone at once.
+// newBuffer maps memory outside Go's heap: what is given back to the system there is gone at once. It is never unmapped
+// but kept for the next session: a request that was given up may go on reading it, which must not end the process. What
+// it then sends does not have the checksum that it announced.
 func (p *packer) newBuffer() (*pack.Builder, error) {
-	m, err := unix.Mmap(-1, 0, p.s.repo.settings.PackSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	m, err := p.s.repo.spare.take(p.s.repo.settings.PackSize)
 	if err != nil {
 		return nil, fmt.Errorf("pack buffer: %w", err)
 	}
@@ -252,12 +254,36 @@ func (p *packer) finish() error {
 	return p.s.failure()
 }
 
-// close ends the uploader without writing what is open, and frees the buffers.
+// close ends the uploader without writing what is open, and gives up the buffers.
 func (p *packer) close() {
 	p.stop.Do(func() { close(p.full) })
 	<-p.ended
 	for _, m := range p.memory {
-		_ = unix.Munmap(m) // fails only for memory that is not mapped
+		_ = unix.Madvise(m, unix.MADV_DONTNEED)
+		p.s.repo.spare.put(m)
 	}
 	p.memory, p.free, p.open = nil, nil, [openPacks]*pack.Builder{}
+}
+
+// mappings are pack buffers that no session uses.
+type mappings struct {
+	mu   sync.Mutex
+	free [][]byte
+}
+
+func (m *mappings) take(size int) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n := len(m.free); n > 0 {
+		b := m.free[n-1]
+		m.free = m.free[:n-1]
+		return b, nil
+	}
+	return unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+}
+
+func (m *mappings) put(b []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.free = append(m.free, b)
 }

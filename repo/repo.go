@@ -39,6 +39,8 @@ type opened struct {
 	renewed uint64                     // statements of the trust log that the keyring was opened with
 	domains map[string][]*roles.Domain // all generations, oldest first
 	ends    map[end]lineage            // what counts of revoked keys
+
+	spare mappings // pack buffers of sessions that ended
 }
 
 // Open opens the repository in st. stateDir is where this machine keeps local indexes and the newest trust log seen;
