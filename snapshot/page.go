@@ -108,7 +108,7 @@ func decodePage(b []byte) ([]SSTable, error) {
 			c := Component{Name: d.String(maxName), Size: int64(d.Uvarint(maxSize))}
 			d.Array(c.Hash[:])
 			c.Inline = d.Bytes(inlineLimit)
-			if d.Err() == nil && c.inlined() && int64(len(c.Inline)) != c.Size {
+			if d.Err() == nil && (c.inlined() && int64(len(c.Inline)) != c.Size || !c.inlined() && len(c.Inline) > 0) {
 				d.Invalid("component of %d bytes with %d inline", c.Size, len(c.Inline))
 			}
 			s.Components = append(s.Components, c)

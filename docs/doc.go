@@ -1,0 +1,3 @@
+// Package docs holds the manuals, and a test of the description of the format: a second reader, written from format.md
+// alone, that reads what cbk writes.
+package docs
