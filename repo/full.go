@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -127,8 +126,21 @@ func (r *Repo) bareRoots(ctx context.Context, below string) (names []string, err
 	if there, err := r.any(ctx, rootPrefix, KindRoot); err != nil || there {
 		return nil, err
 	}
-	deleted, err := r.deletedIDs(ctx)
-	return slices.DeleteFunc(names, func(name string) bool { return deleted[placeOf(name).ID] }), err
+	return r.dropDeletedRoots(ctx, names)
+}
+
+// dropDeletedRoots leaves out the roots whose deletion record stands. What only bears the name of one takes none away.
+func (r *Repo) dropDeletedRoots(ctx context.Context, names []string) (left []string, err error) {
+	for _, name := range names {
+		dead, err := r.deleted(ctx, logical(name))
+		if ignoreDamage(err) != nil {
+			return nil, err
+		}
+		if !dead {
+			left = append(left, name)
+		}
+	}
+	return left, nil
 }
 
 func (r *Repo) eachBareRoot(ctx context.Context, below string, fn func(name string) error) error {
@@ -139,15 +151,6 @@ func (r *Repo) eachBareRoot(ctx context.Context, below string, fn func(name stri
 		}
 	}
 	return err
-}
-
-func (r *Repo) deletedIDs(ctx context.Context) (map[pack.ID]bool, error) {
-	names, err := r.names(ctx, deadPrefix, KindDeleted)
-	ids := make(map[pack.ID]bool)
-	for _, name := range names {
-		ids[placeOf(name).ID] = true
-	}
-	return ids, err
 }
 
 // eachCopied calls fn for every object of every copy, or of one tree.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"cbk/pack"
 	"cbk/repo/roles"
@@ -57,13 +58,14 @@ func (r *Repo) SweepFull(ctx context.Context, o GCOptions) (*FullSweep, error) {
 	return &w.res, failed
 }
 
-// places returns the places of all objects of a kind, by snapshot id.
-func (r *Repo) places(ctx context.Context, prefix string, kind Kind) (map[pack.ID]Place, error) {
+// places returns the places of all objects of a kind, by snapshot id. Honest ids are of one domain; who writes another may
+// put down objects of the same id.
+func (r *Repo) places(ctx context.Context, prefix string, kind Kind) (map[pack.ID][]Place, error) {
 	names, err := r.names(ctx, prefix, kind)
-	all := make(map[pack.ID]Place, len(names))
+	all := make(map[pack.ID][]Place, len(names))
 	for _, name := range names {
 		p := placeOf(name)
-		all[p.ID] = p
+		all[p.ID] = append(all[p.ID], p)
 	}
 	return all, err
 }
@@ -71,7 +73,7 @@ func (r *Repo) places(ctx context.Context, prefix string, kind Kind) (map[pack.I
 type sweeper struct {
 	repo                    *Repo
 	opt                     GCOptions
-	pending, deleted, roots map[pack.ID]Place
+	pending, deleted, roots map[pack.ID][]Place
 	res                     FullSweep
 }
 
@@ -81,7 +83,7 @@ func (w *sweeper) tree(ctx context.Context, id pack.ID, t *tree) error {
 	if err != nil {
 		return err
 	}
-	_, pending := w.pending[id]
+	pending := len(w.pending[id]) > 0
 	switch {
 	case f == committed, f == undecided && pending:
 		return nil
@@ -100,25 +102,30 @@ func (w *sweeper) tree(ctx context.Context, id pack.ID, t *tree) error {
 	return err
 }
 
-// fate finds out what became of the backup whose copy this is. A root that needs no copy decides nothing about one.
+// fate finds out what became of the backup whose copy this is: one root that counts keeps it, whatever else bears its id;
+// without one, an abort or deletion record is its end. A root that needs no copy decides nothing about one.
 func (w *sweeper) fate(ctx context.Context, id pack.ID) (fate, error) {
-	if _, ok := w.deleted[id]; ok {
-		return dead, nil
+	found := undecided
+	for _, at := range slices.Concat(w.deleted[id], w.roots[id]) {
+		gone, err := w.repo.deleted(ctx, at.Name())
+		if err != nil {
+			return undecided, err // what only bears the name of a record takes no copy away
+		}
+		if gone {
+			found = dead
+			continue
+		}
+		root, err := w.repo.ReadRoot(ctx, at.Name())
+		switch {
+		case Aborted(err) || Void(err):
+			found = dead
+		case err != nil:
+			return undecided, err
+		case root.Full:
+			return committed, nil
+		}
 	}
-	at, ok := w.roots[id]
-	if !ok {
-		return undecided, nil
-	}
-	root, err := w.repo.ReadRoot(ctx, at.Name())
-	switch {
-	case Aborted(err) || Void(err):
-		return dead, nil
-	case err != nil:
-		return undecided, err
-	case !root.Full:
-		return undecided, nil
-	}
-	return committed, nil
+	return found, nil
 }
 
 // dropPage bounds the names held while a copy is removed.

@@ -3,6 +3,7 @@ package repo
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"cbk/pack"
 	"cbk/repo/store"
@@ -100,21 +101,18 @@ func (inv *Inventory) add(kind Kind, i store.Info) {
 
 // dropDeleted takes out roots whose deletion record stands: they are no backups, even if they are still or again there.
 func (inv *Inventory) dropDeleted(ctx context.Context, r *Repo) error {
-	roots := inv.Roots[:0]
+	var recorded, alive []string
 	for _, name := range inv.Roots {
-		dead := false
 		if inv.deleted[logical(name)] {
-			var err error
-			if dead, err = r.deleted(ctx, logical(name)); ignoreDamage(err) != nil {
-				return err
-			}
-		}
-		if !dead {
-			roots = append(roots, name)
+			recorded = append(recorded, name)
+		} else {
+			alive = append(alive, name)
 		}
 	}
-	inv.Roots = roots
-	return nil
+	left, err := r.dropDeletedRoots(ctx, recorded)
+	inv.Roots = append(alive, left...)
+	slices.Sort(inv.Roots)
+	return err
 }
 
 // inDomain tells the kinds of objects that make a domain one.

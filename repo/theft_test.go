@@ -180,6 +180,35 @@ func TestAForgedDeletionRecordHidesNoBackup(t *testing.T) {
 	}
 }
 
+// The copy of a full backup is kept by its own root: neither a forged record nor what a writer of another domain puts
+// down under the same id takes it away.
+func TestNobodyElseTakesAFullCopyAway(t *testing.T) {
+	v := newTheft(t)
+	if _, err := tryFull(t.Context(), v.owner, "node-2", "full", v.file); err != nil {
+		t.Fatal(err)
+	}
+	at, err := v.owner.RootName("node-2", "full")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := len(objects(t, v.st, "full/"))
+	mine := strings.Replace(at, "node-2", "node-1", 1)
+	abort := must(t)(v.thief.Forge("node-1", pack.ClassAbort, mine, []byte("dead")))
+	for name, data := range map[string][]byte{mine: abort, repo.Deleted(at): []byte("gone")} {
+		if err := v.st.Create(t.Context(), name, data); err != nil {
+			t.Fatal(err)
+		}
+		_, err := v.owner.SweepFull(t.Context(), impatient())
+		if left := len(objects(t, v.st, "full/")); left != before {
+			t.Fatalf("%s: %d objects of %d are left, %v", name, left, before, err)
+		}
+		replace(t, v.st, name, nil)
+	}
+	mustRestore(t, v.owner, "node-2", "full", v.file)
+	sweep(t, v.owner, 0)
+	mustRestore(t, v.owner, "node-2", "full", v.file)
+}
+
 // A forged record at the name of the next attempt does not meet the backup that would stand there.
 func TestABackupStepsAsideOfAForgedDeletionRecord(t *testing.T) {
 	v := newTheft(t)

@@ -181,6 +181,7 @@ func TestHostilePagesAreRefused(t *testing.T) {
 		{"a small component without its content", page(func(s *SSTable) { s.Components[0].Size = 20 }), "20 bytes with 0 inline"},
 		{"a small component with too much content", page(func(s *SSTable) { s.Components[0].Size, s.Components[0].Inline = 1, []byte("ab") }), "1 bytes with 2 inline"},
 		{"an empty component with content", page(func(s *SSTable) { s.Components[0].Size, s.Components[0].Inline = 0, []byte("a") }), "0 bytes with 1 inline"},
+		{"a large component with content", page(func(s *SSTable) { s.Components[0].Size, s.Components[0].Inline = 1000, []byte("ab") }), "1000 bytes with 2 inline"},
 		{"inline content beyond the limit", page(func(s *SSTable) { s.Components[0].Inline = make([]byte, inlineLimit+1) }), "over its limit"},
 		{"a component of a pebibyte and more", page(func(s *SSTable) { s.Components[0].Size = maxSize + 1 }), "over its limit"},
 		{"a data directory no node has", page(func(s *SSTable) { s.DataDir = 1<<10 + 1 }), "over its limit"},
