@@ -54,8 +54,8 @@ soak: deps
 	$(GO) test -timeout 80m -count 1 -v -tags soak -run Soak ./cmd/cbk
 
 fuzz:
-	@for f in $$($(GO) test ./fuzz -list '^Fuzz' | grep ^Fuzz); do \
-		$(GO) test ./fuzz -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; done
+	@for p in ./fuzz ./repo/roles; do for f in $$($(GO) test $$p -list '^Fuzz' | grep ^Fuzz); do \
+		$(GO) test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; done; done
 
 # What the tests run beside Go: a JDK 17 and Maven, which fetches Cassandra, and npm, which fetches Azurite. As root on
 # Debian or Ubuntu they are installed; elsewhere the missing ones are named.

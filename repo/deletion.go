@@ -48,7 +48,7 @@ func (r *Repo) Delete(ctx context.Context, name string, why []byte) error {
 	}
 	err = r.bury(ctx, name, root, why, func() error { return r.buryParts(ctx, name, root) })
 	if err == nil && root.Full {
-		_, err = r.dropTree(ctx, root.At)
+		err = r.dropDead(ctx, root.At)
 	}
 	return err
 }

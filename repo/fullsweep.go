@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"cbk/pack"
 	"cbk/repo/roles"
@@ -38,14 +39,8 @@ func (r *Repo) SweepFull(ctx context.Context, o GCOptions) (*FullSweep, error) {
 	if err != nil || len(all) == 0 {
 		return &FullSweep{}, err
 	}
-	w := sweeper{repo: r, opt: o}
-	if w.pending, err = r.places(ctx, pendPrefix, KindPending); err != nil {
-		return nil, err
-	}
-	if w.deleted, err = r.places(ctx, deadPrefix, KindDeleted); err != nil {
-		return nil, err
-	}
-	if w.roots, err = r.places(ctx, rootPrefix, KindRoot); err != nil {
+	w, err := r.newSweeper(ctx, o)
+	if err != nil {
 		return nil, err
 	}
 	var failed error
@@ -58,23 +53,29 @@ func (r *Repo) SweepFull(ctx context.Context, o GCOptions) (*FullSweep, error) {
 	return &w.res, failed
 }
 
-// places returns the places of all objects of a kind, by snapshot id. Honest ids are of one domain; who writes another may
-// put down objects of the same id.
-func (r *Repo) places(ctx context.Context, prefix string, kind Kind) (map[pack.ID][]Place, error) {
-	names, err := r.names(ctx, prefix, kind)
-	all := make(map[pack.ID][]Place, len(names))
-	for _, name := range names {
-		p := placeOf(name)
-		all[p.ID] = append(all[p.ID], p)
+func (r *Repo) newSweeper(ctx context.Context, o GCOptions) (*sweeper, error) {
+	w := &sweeper{repo: r, opt: o, places: make(map[pack.ID][]Place)}
+	for _, prefix := range []string{pendPrefix, deadPrefix, rootPrefix} { // in this order, see SweepFull
+		names, err := r.names(ctx, prefix, byID[strings.TrimSuffix(prefix, "/")])
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			if p := placeOf(name); !slices.Contains(w.places[p.ID], p) {
+				w.places[p.ID] = append(w.places[p.ID], p)
+			}
+		}
 	}
-	return all, err
+	return w, nil
 }
 
 type sweeper struct {
-	repo                    *Repo
-	opt                     GCOptions
-	pending, deleted, roots map[pack.ID][]Place
-	res                     FullSweep
+	repo *Repo
+	opt  GCOptions
+	// places are where something bears a snapshot id: a pending root, a root, a record. An honest id is of one domain; who
+	// writes another may put down objects of the same id there.
+	places map[pack.ID][]Place
+	res    FullSweep
 }
 
 // tree removes one copy, or leaves it.
@@ -83,9 +84,8 @@ func (w *sweeper) tree(ctx context.Context, id pack.ID, t *tree) error {
 	if err != nil {
 		return err
 	}
-	pending := len(w.pending[id]) > 0
 	switch {
-	case f == committed, f == undecided && pending:
+	case f == committed:
 		return nil
 	case f == undecided && t.root != "":
 		w.res.Kept++
@@ -102,11 +102,12 @@ func (w *sweeper) tree(ctx context.Context, id pack.ID, t *tree) error {
 	return err
 }
 
-// fate finds out what became of the backup whose copy this is: one root that counts keeps it, whatever else bears its id;
-// without one, an abort or deletion record is its end. A root that needs no copy decides nothing about one.
+// fate finds out what became of the backup whose copy this is. One root that counts, or one announcement that is not
+// decided, keeps it (committed), whatever else bears its id; without one, an abort or deletion record is its end. A root
+// that needs no copy decides nothing about one.
 func (w *sweeper) fate(ctx context.Context, id pack.ID) (fate, error) {
 	found := undecided
-	for _, at := range slices.Concat(w.deleted[id], w.roots[id]) {
+	for _, at := range w.places[id] {
 		gone, err := w.repo.deleted(ctx, at.Name())
 		if err != nil {
 			return undecided, err // what only bears the name of a record takes no copy away
@@ -119,6 +120,8 @@ func (w *sweeper) fate(ctx context.Context, id pack.ID) (fate, error) {
 		switch {
 		case Aborted(err) || Void(err):
 			found = dead
+		case err != nil && ignoreMissing(err) == nil:
+			return committed, nil // announced, or gone since it was listed: the next sweep sees which
 		case err != nil:
 			return undecided, err
 		case root.Full:
@@ -126,6 +129,19 @@ func (w *sweeper) fate(ctx context.Context, id pack.ID) (fate, error) {
 		}
 	}
 	return found, nil
+}
+
+// dropDead removes the copy of a backup that was deleted, unless something else that bears its id needs it.
+func (r *Repo) dropDead(ctx context.Context, at Place) error {
+	w, err := r.newSweeper(ctx, GCOptions{})
+	if err != nil {
+		return err
+	}
+	if f, err := w.fate(ctx, at.ID); err != nil || f != dead {
+		return err
+	}
+	_, err = r.dropTree(ctx, at)
+	return err
 }
 
 // dropPage bounds the names held while a copy is removed.

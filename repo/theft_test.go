@@ -204,6 +204,38 @@ func TestNobodyElseTakesAFullCopyAway(t *testing.T) {
 		}
 		replace(t, v.st, name, nil)
 	}
+	v.put(t, mine, must(t)(v.thief.ForgeRoot("node-1", mine, &repo.Root{Link: repo.Link{Sequence: 1}, Full: true})))
+	if err := v.owner.Delete(t.Context(), mine, nil); err != nil {
+		t.Fatal(err)
+	}
+	sweep(t, v.owner, 0)
+	mustRestore(t, v.owner, "node-2", "full", v.file)
+}
+
+// A full backup that is announced keeps its copy, whatever the writer of another domain puts down under its id.
+func TestNobodyElseTakesACopyFromUnderARunningBackup(t *testing.T) {
+	v := newTheft(t)
+	var left, made int
+	st := &following{Store: v.st, prefix: "full/", do: func() {
+		var at string // of the backup under way
+		for _, name := range objects(t, v.st, "pending/node-2/") {
+			root := strings.Replace(name, "pending/", "snapshots/", 1)
+			if there, err := v.owner.HasRoot(t.Context(), root); err == nil && !there {
+				at = root
+			}
+		}
+		mine := strings.Replace(at, "node-2", "node-1", 1)
+		v.put(t, mine, must(t)(v.thief.Forge("node-1", pack.ClassAbort, mine, []byte("dead"))))
+		made = len(objects(t, v.st, "full/"))
+		sweep(t, v.owner, 0)
+		left = len(objects(t, v.st, "full/"))
+	}}
+	if _, err := tryFull(t.Context(), openRepo(t, st, ""), "node-2", "full", v.file); err != nil {
+		t.Fatal(err)
+	}
+	if made == 0 || left != made {
+		t.Errorf("%d of %d objects were left", left, made)
+	}
 	mustRestore(t, v.owner, "node-2", "full", v.file)
 	sweep(t, v.owner, 0)
 	mustRestore(t, v.owner, "node-2", "full", v.file)
