@@ -131,7 +131,7 @@ func keep(ctx context.Context, r *repo.Repo, st store.Store) error {
 			}
 			sum.add(res)
 		}
-		if sum.Runs%20 != 0 {
+		if sum.Runs%100 != 99 {
 			continue
 		}
 		n, _, err := r.Adopt(ctx, o)
@@ -142,21 +142,24 @@ func keep(ctx context.Context, r *repo.Repo, st store.Store) error {
 	}
 }
 
-// busy returns the domains with pending roots, and eight others.
+// fresh is how old an announcement may be for its writer to be at it still.
+const fresh = 1500 * time.Millisecond
+
+// busy returns the domains in which a backup was just announced, and four others.
 func busy(ctx context.Context, r *repo.Repo, st store.Store) ([]string, error) {
 	all, err := r.Domains(ctx)
 	if err != nil {
 		return nil, err
 	}
 	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	visit := all[:min(8, len(all))]
+	var visit []string
 	err = st.List(ctx, "pending/", func(i store.Info) error {
-		if d := strings.Split(i.Name, "/")[1]; !slices.Contains(visit, d) {
+		if d := strings.Split(i.Name, "/")[1]; time.Since(i.ModTime) < fresh && !slices.Contains(visit, d) {
 			visit = append(visit, d)
 		}
 		return nil
 	})
-	return visit, err
+	return append(visit, all[:min(4, len(all))]...), err
 }
 
 func (k *kept) add(r *repo.GCResult) {

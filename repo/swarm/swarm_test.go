@@ -143,7 +143,7 @@ func (s *swarm) process(role string, o order) *exec.Cmd {
 // backup has a process make one backup; some are killed on the way and started again.
 func (s *swarm) backup(w, round int) error {
 	o := order{KeyFile: filepath.Join(s.dir, fmt.Sprintf("writer-%d.key", w)), State: filepath.Join(s.dir, fmt.Sprintf("state-%d", w)),
-		Backup: name(w, round), Domain: domain(w), Seeds: seeds(w, round), Pause: 300 * time.Millisecond}
+		Backup: name(w, round), Domain: domain(w), Seeds: seeds(w, round), Pause: time.Second}
 	if rand.IntN(100) < kills {
 		if err := s.kill(o); err != nil {
 			return err
