@@ -93,7 +93,7 @@ func (r *Repo) eachLink(ctx context.Context, domain string, fn func(linked, erro
 	}
 	for _, name := range roots {
 		root, err := r.loadRoot(ctx, name, logical(name))
-		if errors.Is(err, errAborted) || ignoreMissing(err) == nil && err != nil {
+		if errors.Is(err, errAborted) || vanished(err) {
 			continue
 		}
 		l := linked{name: name}

@@ -3,7 +3,6 @@ package repo
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -84,7 +83,7 @@ func (c *Checker) spoil(domain string, info *pack.Info, what string) {
 func (c *Checker) readPack(ctx context.Context, d *roles.Domain, info *pack.Info) error {
 	err := c.withPack(ctx, info.Name, func(data []byte) error {
 		name := c.repo.packName(info.Name)
-		if pack.ID(sha256.Sum256(data)) != info.Name {
+		if pack.Name(data) != info.Name {
 			c.find.Damage(&DamageError{Object: name, What: "its bytes do not match its name"})
 		} else if tail, err := pack.OpenPack(data, d.Index, pack.TailScope(c.repo.id, d.Label)); err != nil || !sameInfo(tail, info) {
 			c.find.Damage(&DamageError{Object: name, What: "its table of contents does not match the index"})
@@ -147,7 +146,7 @@ func (c *Checker) readBlobs(ctx context.Context, d *roles.Domain, data []byte, i
 // readUnnamed checks a pack that no shard names: nothing relies on it, yet its bytes should be what its name says.
 func (c *Checker) readUnnamed(ctx context.Context, id pack.ID) error {
 	return c.note(c.withPack(ctx, id, func(data []byte) error {
-		if pack.ID(sha256.Sum256(data)) != id {
+		if pack.Name(data) != id {
 			return &DamageError{Object: c.repo.packName(id), What: "its bytes do not match its name (no index shard names it)"}
 		}
 		return nil

@@ -34,7 +34,7 @@ func (r *Repo) Delete(ctx context.Context, name string, why []byte) error {
 		return err
 	}
 	root, err := r.anyRoot(ctx, name)
-	if err != nil && ignoreMissing(err) == nil {
+	if vanished(err) {
 		// Gone, and recorded: the answer of an earlier call was lost.
 		if done, failed := r.deleted(ctx, logical(name)); done || failed != nil {
 			return failed

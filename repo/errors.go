@@ -46,6 +46,9 @@ func ignoreMissing(err error) error {
 	return err
 }
 
+// vanished reports whether err says that an object is not there.
+func vanished(err error) bool { return err != nil && ignoreMissing(err) == nil }
+
 // asDamage turns errors that mean "these bytes are not as written" into a DamageError for object; others pass. An object
 // that claims a newer version than the repository's config is one of them.
 func asDamage(object string, err error) error {

@@ -144,7 +144,7 @@ func (f *fullCopy) round(ctx context.Context) error {
 	src := source{Repo: f.s.repo, dom: f.s.dom, writing: true}
 	for _, name := range shards {
 		packs, err := src.ReadShard(ctx, name)
-		if err != nil && ignoreMissing(err) == nil {
+		if vanished(err) {
 			continue
 		}
 		if err == nil {
@@ -213,21 +213,13 @@ func (f *fullCopy) segment(ctx context.Context, id pack.ID) ([]pack.ID, error) {
 		return nil, err
 	}
 	name := PackName(loc.Pack)
-	sealed := make([]byte, loc.Stored)
-	if err := f.s.repo.st.ReadAt(ctx, name, int64(loc.Offset), sealed); err != nil {
-		return nil, moved(name, err)
-	}
-	plain, err := f.s.seal.Open(nil, &f.scratch, f.s.dom.Index, pack.Refs, id, sealed, int(loc.Plain))
-	if err != nil {
-		return nil, &DamageError{Object: name, What: fmt.Sprintf("blob %s: %v", id.Short(), err)}
-	}
-	ids, err := DecodeRefs(plain)
-	return ids, asDamage(name, err)
+	ids, err := f.s.repo.readRefs(ctx, f.s.dom, &f.scratch, id, name, loc.Offset, loc.Stored, loc.Plain)
+	return ids, moved(name, err)
 }
 
 // moved says of an object that is missing that it may have been moved.
 func moved(name string, err error) error {
-	if err = asDamage(name, err); err != nil && ignoreMissing(err) == nil {
+	if err = asDamage(name, err); vanished(err) {
 		return fmt.Errorf("%w: %w", errMoved, err)
 	}
 	return err

@@ -120,7 +120,7 @@ func (w *sweeper) fate(ctx context.Context, id pack.ID) (fate, error) {
 		switch {
 		case Aborted(err) || Void(err):
 			found = dead
-		case err != nil && ignoreMissing(err) == nil:
+		case vanished(err):
 			return committed, nil // announced, or gone since it was listed: the next sweep sees which
 		case err != nil:
 			return undecided, err

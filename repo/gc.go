@@ -2,7 +2,6 @@ package repo
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -283,13 +282,9 @@ type copier struct {
 // from copies the wanted blobs of one pack, which must be the bytes its name says: what a damaged pack holds is damage,
 // not garbage.
 func (c *copier) from(ctx context.Context, s *salvage) error {
-	name := PackName(s.info.Name)
-	data, err := c.repo.st.Get(ctx, name, pack.MaxPack)
+	data, err := c.repo.getPack(ctx, s.info.Name)
 	if err != nil {
-		return asDamage(name, err)
-	}
-	if pack.ID(sha256.Sum256(data)) != s.info.Name {
-		return &DamageError{Object: name, What: "its bytes do not match its name, and live backups need it"}
+		return err
 	}
 	session := make(map[pack.SessionID]pack.Session)
 	for _, x := range s.info.Sessions {

@@ -284,21 +284,7 @@ func (m *marker) segment(ctx context.Context, id pack.ID, need func(...pack.ID) 
 
 func (m *marker) read(ctx context.Context, id pack.ID, at location) ([]pack.ID, error) {
 	p := m.world.packs[at.pack]
-	name := PackName(p.name)
-	sealed := make([]byte, at.stored)
-	if err := m.repo.st.ReadAt(ctx, name, int64(at.offset), sealed); err != nil {
-		return nil, asDamage(name, err)
-	}
-	opener := pack.Sealer{Codec: m.repo.codec, Repository: m.repo.id, Domain: m.domain, Hasher: p.dom.Hasher}
-	plain, err := opener.Open(nil, &m.scratch, p.dom.Index, pack.Refs, id, sealed, int(at.plain))
-	if err != nil {
-		return nil, &DamageError{Object: name, What: fmt.Sprintf("blob %s: %v", id.Short(), err)}
-	}
-	ids, err := DecodeRefs(plain)
-	if err != nil {
-		return nil, &DamageError{Object: name, What: fmt.Sprintf("reference segment %s: %v", id.Short(), err)}
-	}
-	return ids, nil
+	return m.repo.readRefs(ctx, p.dom, &m.scratch, id, PackName(p.name), at.offset, at.stored, at.plain)
 }
 
 // salvage is what has to be copied out of one condemned pack.

@@ -1,10 +1,12 @@
 package repo
 
 import (
+	"context"
 	"fmt"
 
 	"cbk/pack"
 	"cbk/pack/wire"
+	"cbk/repo/roles"
 )
 
 // A reference segment is a blob of type Refs, sealed under the index key so that a keeper can read it. It lists blobs that
@@ -34,4 +36,23 @@ func DecodeRefs(b []byte) ([]pack.ID, error) {
 	}
 	ids := decodeIDs(d, MaxRefs)
 	return ids, d.Done()
+}
+
+// readRefs reads the reference segment that lies in a pack, under the index key, without any local index. Bytes that are
+// not as written are a *DamageError that names the pack.
+func (r *Repo) readRefs(ctx context.Context, d *roles.Domain, w *pack.Scratch, id pack.ID, name string, offset, stored, plain uint32) ([]pack.ID, error) {
+	sealed := make([]byte, stored)
+	if err := r.st.ReadAt(ctx, name, int64(offset), sealed); err != nil {
+		return nil, asDamage(name, err)
+	}
+	opener := pack.Sealer{Codec: r.codec, Repository: r.id, Domain: d.Label, Hasher: d.Hasher}
+	content, err := opener.Open(nil, w, d.Index, pack.Refs, id, sealed, int(plain))
+	if err != nil {
+		return nil, &DamageError{Object: name, What: fmt.Sprintf("blob %s: %v", id.Short(), err)}
+	}
+	ids, err := DecodeRefs(content)
+	if err != nil {
+		return nil, &DamageError{Object: name, What: fmt.Sprintf("reference segment %s: %v", id.Short(), err)}
+	}
+	return ids, nil
 }

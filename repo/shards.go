@@ -70,7 +70,7 @@ func (s source) sync(ctx context.Context, c *index.Cache) (newest uint64, err er
 // left out.
 func (s source) ReadShard(ctx context.Context, name string) ([]pack.Info, error) {
 	shard, err := s.readShard(ctx, name)
-	if err != nil && ignoreMissing(err) == nil {
+	if vanished(err) {
 		if s.vanished != nil {
 			*s.vanished = true
 		}
