@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"pack":                         {"pack/wire"},
 	"pack/wire":                    {},
 	"cassandra/sstable":            {},
+	"cassandra/sstable/chunk":      {"cassandra/sstable"},
 	"cassandra/ring":               {},
 	"cassandra/node":               {"cassandra/ring", "cassandra/sstable"},
 	"cassandra/cassandratest":      {"cassandra/node"},
