@@ -57,12 +57,14 @@ fuzz:
 	@for p in ./fuzz ./repo/roles; do for f in $$($(GO) test $$p -list '^Fuzz' | grep ^Fuzz); do \
 		$(GO) test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; done; done
 
-# What the tests run beside Go: a JDK 17 and Maven, which fetches Cassandra, and npm, which fetches Azurite. As root on
+# What the tests run beside Go: a JDK 17 and Maven, which fetches Cassandra, pip, which fetches a Java 11 for old
+# releases of it, and npm, which fetches Azurite. As root on
 # Debian or Ubuntu they are installed; elsewhere the missing ones are named.
 deps:
 	@missing=; \
 	java -version 2>&1 | grep -q 'version "17' || missing="openjdk-17-jdk-headless"; \
 	command -v mvn >/dev/null || missing="$$missing maven"; \
+	python3 -m pip --version >/dev/null 2>&1 || missing="$$missing python3-pip"; \
 	command -v npm >/dev/null || missing="$$missing npm"; \
 	test -z "$$missing" && exit 0; \
 	if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \

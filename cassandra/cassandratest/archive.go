@@ -12,7 +12,8 @@ import (
 // rather than parse and verify them: a node is up in five seconds then, and in
 // nine without. It belongs to one release and one Java.
 func (c *Cluster) archive() string {
-	return filepath.Join(c.jars, fmt.Sprintf("classes-%x.jsa", javaID(c.java)))
+	p := c.platform.server
+	return filepath.Join(p.jars, fmt.Sprintf("classes-%x.jsa", javaID(p.java)))
 }
 
 // javaID tells one installation of Java from another, and from itself after an
@@ -28,8 +29,12 @@ func javaID(java string) []byte {
 	return sum[:8]
 }
 
-// ensureArchive makes the archive where it is missing.
+// ensureArchive makes the archive where it is missing. A Java 11 cannot write one
+// as it ends; its nodes start without.
 func (c *Cluster) ensureArchive(ctx context.Context) error {
+	if c.platform.server.old {
+		return nil
+	}
 	unlock, err := lockFile(c.archive()+".lock", true)
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ const startTimeout = 5 * time.Minute
 // Options says what cluster to make. The zero value is one node with one data
 // directory, four vnodes and no authentication.
 type Options struct {
-	Version   string   // a Cassandra release of 5.0 or later; Version where empty
+	Version   string   // a Cassandra release of 3.11 or later; Version where empty
 	Nodes     int      // 1 where zero
 	Vnodes    int      // tokens a node; 4 where zero
 	Cluster   string   // name; "test" where empty
@@ -54,11 +54,10 @@ func setDefault[T comparable](v *T, value T) {
 type Cluster struct {
 	Nodes []*Node
 
-	options Options
-	jars    string
-	java    string
-	slots   []slot
-	release sync.Once
+	options  Options
+	platform platform
+	slots    []slot
+	release  sync.Once
 }
 
 // New writes the files of a cluster into an absolute directory, which is created
@@ -70,10 +69,7 @@ func New(dir string, o Options) (*Cluster, error) {
 	}
 	c := &Cluster{options: o.withDefaults()}
 	var err error
-	if c.java, err = java(); err != nil {
-		return nil, err
-	}
-	if c.jars, err = Jars(c.options.Version); err != nil {
+	if c.platform, err = newPlatform(c.options.Version); err != nil {
 		return nil, err
 	}
 	if c.slots, err = takeSlots(c.options.Nodes); err != nil {

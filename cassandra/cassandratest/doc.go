@@ -8,8 +8,11 @@
 // processes running beside each other never meet, and the kernel gives it back
 // when its process dies. The owner of a cluster is the process that called [New].
 //
-// What it needs: java 17 and, for the first run, mvn. What is missing is
-// an error that says what to install; no test is skipped.
+// Releases run from 3.11 on. Those before 5.0 need a Java 11, which comes from
+// the Python Package Index.
+//
+// What it needs: java and javac 17 and, for the first run, mvn and pip. What is
+// missing is an error that says what to install; no test is skipped.
 //
 // Invariants. A node's bin/start returns at once and its bin/stop when the node
 // has ended; both do nothing where nothing is to do. A node does not outlive its

@@ -5,11 +5,11 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 )
 
-// What Cassandra 5.0 asks of a Java 17, after its jvm17-server.options.
+// What Cassandra 5.0 asks of a Java 17, after its jvm17-server.options. It covers
+// what older releases ask of a Java 11, which warns of the packages it lacks.
 var (
 	exports = []string{
 		"java.base/jdk.internal.misc", "java.base/jdk.internal.ref", "java.base/sun.nio.ch", "java.base/java.lang.ref",
@@ -112,22 +112,15 @@ seed_provider:
       parameters:
           - seeds: '%s'
 commitlog_sync: periodic
-commitlog_sync_period: 10000ms
-commitlog_segment_size: 8MiB
-commitlog_total_space: 128MiB
-memtable_heap_space: 48MiB
-memtable_offheap_space: 48MiB
-key_cache_size: 0MiB
-concurrent_compactors: 1
+%sconcurrent_compactors: 1
 concurrent_reads: 8
 concurrent_writes: 8
 disk_failure_policy: stop
 commit_failure_policy: stop
 auto_snapshot: false
-materialized_views_enabled: true
 %s%s`, o.Cluster, o.Vnodes, strings.Join(n.tokens(), ","), n.Address, storagePort, cqlPort, data.String(),
 		n.path("data/commitlog"), n.path("data/saved_caches"), n.path("data/hints"), n.path("data/cdc_raw"),
-		strings.Join(n.cluster.addresses(), ","), auth, strings.Join(append(o.ExtraYAML, ""), "\n"))
+		strings.Join(n.cluster.addresses(), ","), n.cluster.platform.number.yaml(), auth, strings.Join(append(o.ExtraYAML, ""), "\n"))
 }
 
 // tokens spreads the tokens of all nodes evenly over the Murmur3 ring, the nodes
@@ -142,18 +135,4 @@ func (n *Node) tokens() []string {
 		tokens = append(tokens, t.String())
 	}
 	return tokens
-}
-
-// classpath lists the jars one by one and in order: no wildcard and no folder,
-// with which Java would refuse an archive of loaded classes.
-func classpath(jars string) (string, error) {
-	list, err := filepath.Glob(filepath.Join(jars, "*.jar"))
-	if err != nil {
-		return "", err
-	}
-	if len(list) == 0 {
-		return "", fmt.Errorf("no jars in %s; remove it to fetch them again", jars)
-	}
-	sort.Strings(list)
-	return strings.Join(list, ":"), nil
 }

@@ -7,115 +7,87 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sort"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
-// Version is the release that is run where [Options] names none.
-const Version = "5.0.6"
-
-// The server logs through logback, which cassandra-all leaves to its user; 1.2
-// is the line that Cassandra 5.0 ships with.
 const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 <modelVersion>4.0.0</modelVersion>
 <groupId>cassandratest</groupId><artifactId>cassandratest</artifactId><version>1</version><packaging>pom</packaging>
 <dependencies>
-<dependency><groupId>org.apache.cassandra</groupId><artifactId>cassandra-all</artifactId><version>%s</version></dependency>
-<dependency><groupId>ch.qos.logback</groupId><artifactId>logback-classic</artifactId><version>1.2.12</version></dependency>
+<dependency><groupId>org.apache.cassandra</groupId><artifactId>cassandra-all</artifactId><version>%[1]s</version></dependency>
+%[2]s
 </dependencies></project>
 `
+
+const (
+	// The server logs through logback, which cassandra-all leaves to its user
+	// since 4.0; 1.2 is the line that these releases ship with.
+	withLogback = `<dependency><groupId>ch.qos.logback</groupId><artifactId>logback-classic</artifactId><version>1.2.12</version></dependency>`
+	// The server of a 3.11 loads classes of Thrift also where it does not speak it.
+	withThrift = `<dependency><groupId>org.apache.cassandra</groupId><artifactId>cassandra-thrift</artifactId><version>%s</version></dependency>`
+)
 
 // Jars returns the directory with the jars of a Cassandra release. They are
 // fetched from Maven Central once and kept in $CBK_CACHE, else in the folder cbk
 // of the user's cache directory. Processes may call it at the same time.
 func Jars(version string) (string, error) {
-	cache, err := cacheDir()
+	n, err := parseNumber(version)
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(cache, version)
-	unlock, err := lockFile(dir+".lock", true)
+	dir, err := cached(version, func(dir string) error { return fetchJars(version, n, dir) })
 	if err != nil {
-		return "", fmt.Errorf("lock the cache of jars: %w", err)
-	}
-	defer unlock()
-	// The directory appears by rename, so it is whole where it exists.
-	if _, err := os.Stat(dir); err == nil {
-		return dir, nil
-	}
-	if err := fetchJars(version, dir); err != nil {
 		return "", fmt.Errorf("fetch Cassandra %s: %w", version, err)
 	}
 	return dir, nil
 }
 
-func cacheDir() (string, error) {
-	root := os.Getenv("CBK_CACHE")
-	if root == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return "", fmt.Errorf("find a cache directory: %w; set CBK_CACHE", err)
-		}
-		root = filepath.Join(user, "cbk")
-	}
-	dir := filepath.Join(root, "cassandra")
-	return dir, os.MkdirAll(dir, 0o755)
-}
-
-func fetchJars(version, dir string) error {
+func fetchJars(version string, n number, dir string) error {
 	mvn, err := exec.LookPath("mvn")
 	if err != nil {
 		return errors.New("mvn is not installed; Debian: apt-get install maven openjdk-17-jdk-headless")
 	}
-	tmp, err := os.MkdirTemp(filepath.Dir(dir), version+".part-")
+	text, err := project(version, n)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(tmp)
-	var escaped strings.Builder
-	if err := xml.EscapeText(&escaped, []byte(version)); err != nil {
+	path := filepath.Join(dir, "pom.xml")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		return err
 	}
-	project := filepath.Join(tmp, "pom.xml")
-	if err := os.WriteFile(project, fmt.Appendf(nil, pom, escaped.String()), 0o644); err != nil {
-		return err
-	}
-	cmd := exec.Command(mvn, "-q", "-B", "-f", project, "dependency:copy-dependencies", "-DoutputDirectory="+tmp)
+	cmd := exec.Command(mvn, "-q", "-B", "-f", path, "dependency:copy-dependencies", "-DoutputDirectory="+dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("mvn: %w\n%s", err, lastLines(out, 20))
 	}
-	return os.Rename(tmp, dir)
+	return nil
 }
 
-// java finds the Java to run everything with.
-func java() (string, error) {
-	if home := os.Getenv("JAVA_HOME"); home != "" {
-		return filepath.Join(home, "bin", "java"), nil
+// project is what Maven is asked for.
+func project(version string, n number) (string, error) {
+	var escaped strings.Builder
+	if err := xml.EscapeText(&escaped, []byte(version)); err != nil {
+		return "", err
 	}
-	path, err := exec.LookPath("java")
-	if err != nil {
-		return "", errors.New("java is not installed; Debian: apt-get install openjdk-17-jdk-headless maven")
+	more := withLogback
+	if !n.since(4, 0) {
+		more = fmt.Sprintf(withThrift, escaped.String())
 	}
-	return path, nil
+	return fmt.Sprintf(pom, escaped.String(), more), nil
 }
 
-// lockFile takes the lock on a file, which is created where it is missing. It
-// waits for the lock or, told not to, fails with EWOULDBLOCK.
-func lockFile(path string, wait bool) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o666)
+// classpath lists the jars one by one and in order: no wildcard and no folder,
+// with which Java would refuse an archive of loaded classes.
+func classpath(jars string) (string, error) {
+	list, err := filepath.Glob(filepath.Join(jars, "*.jar"))
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	how := unix.LOCK_EX
-	if !wait {
-		how |= unix.LOCK_NB
+	if len(list) == 0 {
+		return "", fmt.Errorf("no jars in %s; remove it to fetch them again", jars)
 	}
-	if err := unix.Flock(int(f.Fd()), how); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return func() { f.Close() }, nil
+	sort.Strings(list)
+	return strings.Join(list, ":"), nil
 }
 
 // lastLines returns the end of a log for an error message.

@@ -60,30 +60,38 @@ exec %[1]s $defines %[2]s -h 127.0.0.1 -p %[3]d "$@"
 
 // scripts are the files of the bin folder, without their first line.
 func (n *Node) scripts() (map[string]string, error) {
-	cp, err := classpath(n.cluster.jars)
+	p := n.cluster.platform
+	server, err := classpath(p.server.jars)
 	if err != nil {
 		return nil, err
 	}
-	dir, jvm := quote(n.Dir), quote(n.cluster.java)
-	common := append(n.javaOptions(), "-cp", cp)
-	tool := quote(append([]string{"-Xmx256M", "-Dlogback.configurationFile=" + n.path("conf/logback-tools.xml")}, common...)...)
+	nodetool, err := classpath(p.nodetool.jars)
+	if err != nil {
+		return nil, err
+	}
+	dir, jvm := quote(n.Dir), quote(p.server.java)
 	scripts := map[string]string{
 		"running":   fmt.Sprintf(runningScript, quote(n.Dir+"/")),
 		"start":     fmt.Sprintf(startScript, dir),
 		"stop":      fmt.Sprintf(stopScript, dir),
 		"watch":     fmt.Sprintf(watchScript, dir, quote(n.slot.lock)),
-		"cassandra": fmt.Sprintf(serverScript, dir, quote(n.cluster.archive()), jvm, quote(append(n.serverOptions(), common...)...)),
-		"nodetool":  fmt.Sprintf(nodetoolScript, jvm, tool+" org.apache.cassandra.tools.NodeTool", n.JMXPort),
+		"cassandra": fmt.Sprintf(serverScript, dir, quote(n.cluster.archive()), jvm, quote(append(n.serverOptions(), n.javaOptions(server)...)...)),
+		"nodetool":  fmt.Sprintf(nodetoolScript, quote(p.nodetool.java), n.toolOptions(nodetool)+" org.apache.cassandra.tools.NodeTool", n.JMXPort),
 	}
 	for name, class := range tools {
-		scripts[name] = fmt.Sprintf("exec %s %s org.apache.cassandra.tools.%s \"$@\"\n", jvm, tool, class)
+		scripts[name] = fmt.Sprintf("exec %s %s org.apache.cassandra.tools.%s \"$@\"\n", jvm, n.toolOptions(server), class)
 	}
 	return scripts, nil
 }
 
+// toolOptions are those of a tool, as words of a shell command.
+func (n *Node) toolOptions(classpath string) string {
+	return quote(append([]string{"-Xmx256M", "-Dlogback.configurationFile=" + n.path("conf/logback-tools.xml")}, n.javaOptions(classpath)...)...)
+}
+
 // javaOptions are those of the server and the tools. Starting fast counts more
 // here than running fast: a serial collector and the first compiler only.
-func (n *Node) javaOptions() []string {
+func (n *Node) javaOptions(classpath string) []string {
 	o := []string{
 		"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Xss512k",
 		"-Djdk.attach.allowAttachSelf=true", "-Djava.net.preferIPv4Stack=true",
@@ -97,23 +105,26 @@ func (n *Node) javaOptions() []string {
 	for _, e := range opens {
 		o = append(o, "--add-opens", e+"=ALL-UNNAMED")
 	}
-	return o
+	return append(o, "-cp", classpath)
 }
 
 func (n *Node) serverOptions() []string {
 	heap := n.cluster.options.Heap
-	return []string{
+	o := []string{
 		"-Xms" + heap, "-Xmx" + heap, "-XX:MaxDirectMemorySize=512M",
 		"-Dlogback.configurationFile=" + n.path("conf/logback.xml"),
 		"-Dcassandra.logdir=" + n.path("logs"),
 		"-Dcassandra.jmx.local.port=" + strconv.Itoa(n.JMXPort),
-		"-Djava.security.manager=allow",
 		"-Dcassandra-foreground=yes",
 		"-Dcassandra.ring_delay_ms=" + strconv.Itoa(n.cluster.ringDelay()),
 		"-Dcassandra.skip_wait_for_gossip_to_settle=0",
 		"-Dcassandra.superuser_setup_delay_ms=0",
 		"-Dcassandra.shutdown_announce_in_ms=0",
 	}
+	if n.cluster.platform.server.old {
+		return o
+	}
+	return append(o, "-Djava.security.manager=allow") // a Java 11 would look for a class of that name
 }
 
 // quote makes words of a shell command.
