@@ -77,7 +77,9 @@ func repeat(dst []byte, d, offset, n int) {
 	from, end := d-offset, d+n
 	if n <= 32 && offset >= 16 && len(dst)-d >= 32 {
 		move16(dst[d:], dst[from:])
-		move16(dst[d+16:], dst[from+16:])
+		if n > 16 {
+			move16(dst[d+16:], dst[from+16:])
+		}
 		return
 	}
 	for d < end {

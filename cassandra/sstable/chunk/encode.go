@@ -61,7 +61,7 @@ const (
 	prime5 = 889523592379 // as liblz4 has it for 5 bytes
 )
 
-func (h *hashing) slot(eight uint64) uint64 {
+func (h hashing) slot(eight uint64) uint64 {
 	return eight << (h.drop & 63) * h.prime >> (h.keep & 63) & (1<<smallBits - 1)
 }
 
@@ -108,7 +108,7 @@ func (e *Encoder) AppendBlock(dst, plain []byte) []byte {
 		clear(e.large[:1<<largeBits])
 		search(&b, &e.large, hashing{prime5, 24, 64 - largeBits})
 	}
-	b.finish()
+	b.literals(len(plain))
 	return dst[:len(dst)+b.n]
 }
 
@@ -196,9 +196,9 @@ func matching(src []byte, at, ref int) int {
 //	literal length(4 bits) match length(4 bits) [bytes of the literal length]
 //	literals offset(2, little-endian) [bytes of the match length]
 func (b *block) sequence(at, offset, more int) {
-	token := b.literals(at)
-	b.dst[b.n] = byte(offset)
-	b.dst[b.n+1] = byte(offset >> 8)
+	token := b.n
+	b.literals(at)
+	binary.LittleEndian.PutUint16(b.dst[b.n:], uint16(offset))
 	b.n += 2
 	if more < 15 {
 		b.dst[token] |= byte(more)
@@ -208,22 +208,24 @@ func (b *block) sequence(at, offset, more int) {
 	b.length(more - 15)
 }
 
-// finish writes what the last match left over.
-func (b *block) finish() { b.literals(len(b.src)) }
-
-// literals writes a token with the literals before at and returns where the token is.
-func (b *block) literals(at int) (token int) {
-	token = b.n
-	b.n++
+// literals writes a token with the literals before at. Few are copied as 16 bytes,
+// where there are as many: what is too much gets written over.
+func (b *block) literals(at int) {
 	run := at - b.anchor
 	if run < 15 {
-		b.dst[token] = byte(run << 4)
+		b.dst[b.n] = byte(run << 4)
+		b.n++
+		if d, s := b.dst[b.n:], b.src[b.anchor:]; len(d) >= 16 && len(s) >= 16 {
+			move16(d, s)
+			b.n += run
+			return
+		}
 	} else {
-		b.dst[token] = 15 << 4
+		b.dst[b.n] = 15 << 4
+		b.n++
 		b.length(run - 15)
 	}
 	b.n += copy(b.dst[b.n:], b.src[b.anchor:at])
-	return token
 }
 
 // length writes what a token has no room for, in bytes that are added up. The

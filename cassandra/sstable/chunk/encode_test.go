@@ -3,8 +3,6 @@ package chunk
 import (
 	"bytes"
 	"encoding/hex"
-	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -54,25 +52,6 @@ func TestBlocksComeBack(t *testing.T) {
 					t.Fatalf("%v: %d bytes of %s come back as %d, %v", d, n, kind.name, m, err)
 				}
 			}
-		}
-	}
-}
-
-// BenchmarkAppendBlock has one chunk of 16 KiB and one of 256 KiB of each kind.
-func BenchmarkAppendBlock(b *testing.B) {
-	for _, kind := range kinds {
-		for _, n := range []int{16 << 10, 256 << 10} {
-			b.Run(fmt.Sprintf("%s/%dKiB", kind.name, n>>10), func(b *testing.B) {
-				plain := make([]byte, n)
-				kind.fill(rand.New(rand.NewPCG(1, 2)), plain)
-				e := NewEncoder(Late)
-				b.SetBytes(int64(n))
-				var dst []byte
-				for b.Loop() {
-					dst = e.AppendBlock(dst[:0], plain)
-				}
-				b.ReportMetric(float64(n)/float64(len(dst)), "ratio")
-			})
 		}
 	}
 }
