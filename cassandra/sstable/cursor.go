@@ -72,13 +72,16 @@ func (c *cursor) bool() bool { return c.byte() != 0 }
 // the first byte as bytes follow it, then the value.
 func (c *cursor) vint() uint64 {
 	first := c.byte()
-	extra := bits.LeadingZeros8(^first)
+	extra := vintSize(first) - 1
 	v := uint64(first) & (0xff >> extra)
 	for _, b := range c.take(uint64(extra)) {
 		v = v<<8 | uint64(b)
 	}
 	return v
 }
+
+// vintSize tells from its first byte how many bytes a vint has.
+func vintSize(first byte) int { return 1 + bits.LeadingZeros8(^first) }
 
 // bytes reads bytes behind a vint with their count.
 func (c *cursor) bytes() []byte { return c.take(c.vint()) }
