@@ -22,10 +22,11 @@ func (r *Reader) NextColumn() bool {
 	i := r.unfiltered.Columns[r.next]
 	r.next++
 	r.column = Column{Index: i, Deletion: Live, Cells: 1}
-	if r.layout.columnsOf(r.unfiltered.Kind).columns[i].complex {
-		r.readComplex()
+	r.cellsLeft, r.length = 1, r.columns[i].length
+	if !r.columns[i].complex {
+		return true
 	}
-	r.cellsLeft = r.column.Cells
+	r.readComplex()
 	return r.checkBody()
 }
 
@@ -45,7 +46,7 @@ func (r *Reader) readComplex() {
 		r.body.end()
 		n = 0
 	}
-	r.column.Cells = int(n)
+	r.column.Cells, r.cellsLeft = int(n), int(n)
 }
 
 // NextCell goes to the next cell of the column.
@@ -75,7 +76,9 @@ func (r *Reader) NextCell() bool {
 		cell.Path = c.sized()
 	}
 	if f&CellEmptyValue == 0 {
-		cell.Value = r.readValue()
+		// In a complex column a value bears its length whatever the elements are:
+		// Cassandra asks the collection for it.
+		cell.Value = c.value(r.length)
 	}
 	return r.checkBody()
 }
@@ -90,12 +93,6 @@ func (r *Reader) readCellTimes(f CellFlags) {
 	if f&CellExpiring != 0 {
 		r.cell.TTL = r.layout.readTTL(&r.body)
 	}
-}
-
-// readValue reads the value of a cell. In a complex column it bears its length, for
-// Cassandra asks the collection and not its elements.
-func (r *Reader) readValue() []byte {
-	return r.body.value(r.layout.columnsOf(r.unfiltered.Kind).columns[r.column.Index].length)
 }
 
 func (r *Reader) checkBody() bool {

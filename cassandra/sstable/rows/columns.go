@@ -14,6 +14,7 @@ const smallSet = 64
 //	                    they are less than half, otherwise of the missing ones
 func (r *Reader) readColumns(c *cursor, flags byte) {
 	set := r.layout.columnsOf(r.unfiltered.Kind)
+	r.columns = set.columns
 	r.unfiltered.Columns = set.all
 	if flags&flagAllColumns != 0 {
 		return

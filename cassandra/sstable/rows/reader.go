@@ -29,9 +29,11 @@ type Reader struct {
 	clustering [][]byte
 	present    []int
 
-	body      cursor // columns of the row
-	next      int    // position in unfiltered.Columns of the column to come
+	body      cursor   // columns of the row
+	columns   []column // of the header, for the row
+	next      int      // position in unfiltered.Columns of the column to come
 	column    Column
+	length    int // of the column's values
 	cellsLeft int
 	cell      Cell
 }
