@@ -1,6 +1,6 @@
 # make demo     one real Cassandra node, backed up, destroyed, restored and compared
 # make test     everything that decides whether a change may land
-# make soak     what takes longer: 10 GB through backup and restore, with memory measured
+# make soak     what takes longer: 10 GB through backup and restore, with memory measured; an LZ4 block of every size
 # make bench    write and read path on one core and on two, in MB/s and beside SHA-256
 # make build    bin/cbk
 # make dist     dist/: static binaries for linux on amd64 and arm64, and SHA256SUMS; VERSION names them
@@ -52,9 +52,10 @@ lint:
 
 soak: deps
 	$(GO) test -timeout 80m -count 1 -v -tags soak -run Soak ./cmd/cbk
+	$(GO) test -timeout 80m -count 1 -v -tags soak -run Soak ./cassandra/sstable/chunk
 
 fuzz:
-	@for p in ./fuzz ./repo/roles; do for f in $$($(GO) test $$p -list '^Fuzz' | grep ^Fuzz); do \
+	@for p in ./fuzz ./repo/roles $$($(GO) list ./cassandra/sstable/...); do for f in $$($(GO) test $$p -list '^Fuzz' | grep ^Fuzz); do \
 		$(GO) test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; done; done
 
 # What the tests run beside Go: a JDK 17 and Maven, which fetches Cassandra, pip, which fetches a Java 11 for old

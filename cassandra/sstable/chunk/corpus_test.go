@@ -93,6 +93,36 @@ func repeats(r *rand.Rand, b []byte) {
 	}
 }
 
+// corpus has some of each kind, to cut samples from.
+type corpus struct {
+	r     *rand.Rand
+	bytes [][]byte
+}
+
+// sample is a chunk of the corpus.
+type sample struct {
+	kind  string
+	plain []byte
+}
+
+func newCorpus(r *rand.Rand, size int) *corpus {
+	c := &corpus{r: r}
+	for _, kind := range kinds {
+		b := make([]byte, size)
+		kind.fill(r, b)
+		c.bytes = append(c.bytes, b)
+	}
+	return c
+}
+
+// sample cuts n bytes of a kind.
+func (c *corpus) sample(kind, n int) sample {
+	from := c.r.IntN(len(c.bytes[kind]) - n + 1)
+	return sample{kinds[kind].name, c.bytes[kind][from : from+n]}
+}
+
+func (c *corpus) any(n int) sample { return c.sample(c.r.IntN(len(kinds)), n) }
+
 // seeded draws a seed for this run and prints it.
 func seeded(t testing.TB) *rand.Rand {
 	seed := rand.Uint64()

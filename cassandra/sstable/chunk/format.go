@@ -46,7 +46,7 @@ type Format struct {
 // [ErrUnknownCompressor] for a class that it has no decompressor of.
 func NewFormat(h sstable.CompressionHeader) (Format, error) {
 	if h.ChunkLength < 1 || h.ChunkLength > MaxLength {
-		return Format{}, fmt.Errorf("chunk length of %d bytes, more than %d", h.ChunkLength, MaxLength)
+		return Format{}, fmt.Errorf("chunk length of %d bytes, not 1 to %d", h.ChunkLength, MaxLength)
 	}
 	if m := h.MaxCompressedLength; m < 0 || m > h.ChunkLength && m != math.MaxInt32 {
 		return Format{}, fmt.Errorf("max compressed length of %d bytes", h.MaxCompressedLength)
@@ -64,11 +64,18 @@ func NewFormat(h sstable.CompressionHeader) (Format, error) {
 		f.codec = snap
 	case "ZstdCompressor":
 		f.codec = zst
-		f.zstandard, err = zstd.NewReader(nil, zstd.WithDecoderMaxMemory(uint64(h.ChunkLength)), zstd.WithDecodeAllCapLimit(true))
+		f.zstandard, err = newZstd(h.ChunkLength)
 	default:
 		err = fmt.Errorf("%w %q", ErrUnknownCompressor, h.Class)
 	}
 	return f, err
+}
+
+// newZstd returns a decoder whose output is limited by the room it is given. A frame may
+// ask for a window that is larger than its content, at the most for zstd's largest block.
+func newZstd(length int) (*zstd.Decoder, error) {
+	most := uint64(max(length, 128<<10))
+	return zstd.NewReader(nil, zstd.WithDecoderMaxMemory(most), zstd.WithDecodeAllCapLimit(true))
 }
 
 // fast tells whether the options of LZ4Compressor leave it at its default type. The
@@ -103,7 +110,7 @@ func (f Format) Decode(dst, stored []byte) ([]byte, error) {
 }
 
 func (f Format) decode(dst, stored []byte) ([]byte, error) {
-	if len(stored) >= f.rawFrom || f.codec == noop {
+	if f.codec == noop || f.codec != 0 && len(stored) >= f.rawFrom {
 		if len(stored) > f.length {
 			return nil, fmt.Errorf("%w: %d raw bytes, more than %d", ErrCorrupt, len(stored), f.length)
 		}
@@ -168,6 +175,9 @@ func (f Format) decodeSnappy(dst, stored []byte) ([]byte, error) {
 // decodeZstd gives the decoder the capacity of dst as its limit: frames need not say
 // how long they are.
 func (f Format) decodeZstd(dst, stored []byte) ([]byte, error) {
+	if len(stored) == 0 {
+		return nil, fmt.Errorf("%w: no frame", ErrCorrupt)
+	}
 	dst, err := f.room(dst, uint64(f.length))
 	if err != nil {
 		return nil, err
