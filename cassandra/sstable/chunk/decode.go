@@ -16,18 +16,18 @@ const beyond = 1 << 30
 // afterwards. A block of more than len(dst) bytes gives [ErrCorrupt], as every
 // malformed one does.
 func DecodeBlock(dst, block []byte) (int, error) {
-	d, s := 0, 0
-	for s < len(block) {
+	for d, s := quick(dst, block, 0, 0); s < len(block); d, s = quick(dst, block, d, s) {
 		token := block[s]
-		run, s2 := int(token>>4), s+1
+		s++
+		run := int(token >> 4)
 		if run == 15 {
-			run, s2 = longer(block, s2)
+			run, s = longer(block, s)
 		}
-		if run > len(block)-s2 || run > len(dst)-d {
+		if run > len(block)-s || run > len(dst)-d {
 			return 0, ErrCorrupt
 		}
-		literals(dst, d, block, s2, run)
-		d, s = d+run, s2+run
+		copy(dst[d:], block[s:s+run])
+		d, s = d+run, s+run
 		if s == len(block) && token&15 == 0 {
 			return d, nil
 		}
@@ -35,8 +35,8 @@ func DecodeBlock(dst, block []byte) (int, error) {
 			return 0, ErrCorrupt
 		}
 		offset := int(binary.LittleEndian.Uint16(block[s:]))
-		n := int(token & 15)
 		s += 2
+		n := int(token & 15)
 		if n == 15 {
 			n, s = longer(block, s)
 		}
@@ -44,10 +44,37 @@ func DecodeBlock(dst, block []byte) (int, error) {
 		if offset == 0 || offset > d || n > len(dst)-d {
 			return 0, ErrCorrupt
 		}
-		repeat(dst, d, offset, n)
-		d += n
+		// Where the match overlaps what it makes, its bytes are repeated.
+		for from, end := d-offset, d+n; d < end; {
+			d += copy(dst[d:end], dst[from:d])
+		}
 	}
 	return 0, ErrCorrupt // a block ends with literals, if only with none
+}
+
+// quick decodes the sequences from s that are short and far from the ends of dst and
+// block, and stops before the first that is not. With at most 14 literals and a match
+// of at most 18 bytes, all are copied by fixed sizes: what is too much gets written over.
+func quick(dst, block []byte, d, s int) (int, int) {
+	for len(dst)-d >= 14+18 && len(block)-s >= 1+16+2 {
+		token := int(block[s])
+		run, n := token>>4, token&15+minMatch
+		if run == 15 || n == 15+minMatch {
+			break
+		}
+		move16(dst[d:], block[s+1:])
+		offset := int(binary.LittleEndian.Uint16(block[s+1+run:]))
+		at := d + run
+		if offset < 8 || offset > at {
+			break
+		}
+		to, from := dst[at:at+18], dst[at-offset:at-offset+18]
+		binary.LittleEndian.PutUint64(to, binary.LittleEndian.Uint64(from))
+		binary.LittleEndian.PutUint64(to[8:], binary.LittleEndian.Uint64(from[8:]))
+		binary.LittleEndian.PutUint16(to[16:], binary.LittleEndian.Uint16(from[16:]))
+		d, s = at+n, s+1+run+2
+	}
+	return d, s
 }
 
 // longer reads the rest of a length whose four bits in the token are all set.
@@ -59,32 +86,6 @@ func longer(block []byte, s int) (n, next int) {
 		}
 	}
 	return beyond, s
-}
-
-// literals copies n bytes. Short ones are copied by a fixed size where there is room
-// for it, since what lies behind them is yet to be written.
-func literals(dst []byte, d int, block []byte, s, n int) {
-	if n <= 16 && len(dst)-d >= 16 && len(block)-s >= 16 {
-		move16(dst[d:], block[s:])
-		return
-	}
-	copy(dst[d:], block[s:s+n])
-}
-
-// repeat copies n bytes from offset bytes before d, where they may overlap: the
-// bytes between are then repeated.
-func repeat(dst []byte, d, offset, n int) {
-	from, end := d-offset, d+n
-	if n <= 32 && offset >= 16 && len(dst)-d >= 32 {
-		move16(dst[d:], dst[from:])
-		if n > 16 {
-			move16(dst[d+16:], dst[from+16:])
-		}
-		return
-	}
-	for d < end {
-		d += copy(dst[d:end], dst[from:d])
-	}
 }
 
 // move16 copies 16 bytes. It reads all before it writes.

@@ -89,7 +89,8 @@ func NewEncoder(d Dialect) *Encoder {
 // a token, and one length byte for each 255 of them.
 func BlockBound(n int) int { return n + n/255 + 16 }
 
-// AppendBlock appends the LZ4 block of plain, less than 2 GiB, to dst.
+// AppendBlock appends the LZ4 block of plain, less than 2 GiB, to dst. It may write to
+// all of the capacity of dst that is behind the block.
 func (e *Encoder) AppendBlock(dst, plain []byte) []byte {
 	dst = slices.Grow(dst, BlockBound(len(plain)))
 	b := block{src: plain, dst: dst[len(dst):cap(dst)], limit: len(plain) - mfLimit}
