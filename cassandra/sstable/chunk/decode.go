@@ -56,7 +56,7 @@ func DecodeBlock(dst, block []byte) (int, error) {
 // block, and stops before the first that is not. With at most 14 literals and a match
 // of at most 18 bytes, all are copied by fixed sizes: what is too much gets written over.
 func quick(dst, block []byte, d, s int) (int, int) {
-	for len(dst)-d >= 14+18 && len(block)-s >= 1+16+2 {
+	for len(dst)-d >= 14+18 && len(block)-s >= 1+16 {
 		token := int(block[s])
 		run, n := token>>4, token&15+minMatch
 		if run == 15 || n == 15+minMatch {

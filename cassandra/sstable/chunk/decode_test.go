@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -45,6 +46,7 @@ func TestDecodeBlockRefuses(t *testing.T) {
 		{"a match and no token after it", "14610100", 64},
 		{"an offset of zero", "10610000" + "50" + "6262626262", 64},
 		{"an offset before the block", "10610200" + "50" + "6262626262", 64},
+		{"an offset before the block, far from its end", "10610900" + "f009" + strings.Repeat("62", 24), 64},
 		{"a match length and no match", "31616263", 64},
 		{"literals beyond the room", "30616263", 2},
 		{"a match beyond the room", "10610100" + "10" + "62", 4},
@@ -78,6 +80,29 @@ func TestDecodeBlockStaysInside(t *testing.T) {
 		}
 		if !bytes.Equal(buf[room:], guard) {
 			t.Fatalf("%d bytes in the room of %d are written beyond it", len(plain), room)
+		}
+	}
+}
+
+// TestDecodeBlockStaysInsideAtItsEnds has a sequence of each short length at each distance
+// from the end of the block and of the room.
+func TestDecodeBlockStaysInsideAtItsEnds(t *testing.T) {
+	guard := bytes.Repeat([]byte{0xa5}, 64)
+	letters := []byte("abcdefghijklmnopqrstuvwxyz")
+	for run := 8; run < 15; run++ {
+		for more := range 15 {
+			for tail := range 15 {
+				block := append([]byte{byte(run<<4 | more)}, letters[:run]...)
+				block = append(block, byte(run), 0, byte(tail<<4))
+				block = append(block, letters[:tail]...)
+				want := bytes.Repeat(letters[:run], 4)[:run+minMatch+more]
+				want = append(want, letters[:tail]...)
+				buf := append(make([]byte, len(want)), guard...)
+				n, err := DecodeBlock(buf[:len(want)], block)
+				if err != nil || !bytes.Equal(buf[:n], want) || !bytes.Equal(buf[len(want):], guard) {
+					t.Fatalf("%d literals, match of %d, %d literals: %q, %v", run, minMatch+more, tail, buf, err)
+				}
+			}
 		}
 	}
 }

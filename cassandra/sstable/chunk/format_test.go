@@ -178,6 +178,20 @@ func TestFormatsThatAreRefused(t *testing.T) {
 	}
 }
 
+// TestLengthBeforeAnLZ4Block has lengths that do not fit their block of 13 bytes.
+func TestLengthBeforeAnLZ4Block(t *testing.T) {
+	f := format(t, "LZ4Compressor", 4096, math.MaxInt32)
+	block := NewEncoder(Early).AppendBlock(nil, []byte("thirteen here"))
+	for _, length := range []string{"00000000", "0c000000", "0e000000", "00100000", "01100000", "ffffffff", "0d00000d"} {
+		if got, err := f.Decode(nil, append(unhex(t, length), block...)); !errors.Is(err, ErrCorrupt) || got != nil {
+			t.Errorf("length %s: %q, %v", length, got, err)
+		}
+	}
+	if got, err := f.Decode(nil, append(unhex(t, "0d000000"), block...)); string(got) != "thirteen here" {
+		t.Errorf("the right one: %q, %v", got, err)
+	}
+}
+
 // TestChunksThatAreRefused has stored bytes that are damaged in length. Whatever they claim,
 // what is allocated stays within a few chunk lengths and the state of one decompressor.
 func TestChunksThatAreRefused(t *testing.T) {
