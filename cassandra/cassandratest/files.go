@@ -31,6 +31,7 @@ var tools = map[string]string{
 	"sstabledump":     "SSTableExport",
 	"sstablemetadata": "SSTableMetadataViewer",
 	"sstableloader":   "BulkLoader",
+	"sstableutil":     "StandaloneSSTableUtil",
 }
 
 const logback = `<configuration>

@@ -44,7 +44,7 @@ type Node struct {
 func (n *Node) YAML() string { return n.path("conf/cassandra.yaml") }
 
 // Bin is the path of a program in the node's bin folder: start, stop, nodetool,
-// sstabledump, sstablemetadata, sstableloader.
+// sstabledump, sstablemetadata, sstableloader, sstableutil.
 func (n *Node) Bin(name string) string { return n.path("bin/" + name) }
 
 // Config is how cbk reaches the node.

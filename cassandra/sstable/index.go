@@ -15,8 +15,8 @@ type Deletion struct {
 	LocalDeletionTime int64 // seconds since 1970
 }
 
-// Live is the deletion that removes nothing.
-var Live = Deletion{MarkedAt: math.MinInt64, LocalDeletionTime: NoDeletionTime}
+// NoDeletion is the deletion that removes nothing.
+var NoDeletion = Deletion{MarkedAt: math.MinInt64, LocalDeletionTime: NoDeletionTime}
 
 // IndexEntry says where a partition starts.
 type IndexEntry struct {
@@ -201,7 +201,7 @@ func parseDeletion(c *cursor, layout string) Deletion {
 		if flags := c.byte(); flags != 0x80 {
 			c.fail("deletion with flags %02x", flags)
 		}
-		return Live
+		return NoDeletion
 	}
 	return Deletion{MarkedAt: c.int64(), LocalDeletionTime: deletionTime(c.uint32(), layout)}
 }

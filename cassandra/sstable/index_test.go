@@ -42,7 +42,7 @@ func TestIndexOfWidePartitions(t *testing.T) {
 				if err == io.EOF {
 					break
 				}
-				if err != nil || e.Deletion != Live {
+				if err != nil || e.Deletion != NoDeletion {
 					t.Fatalf("%+v, %v", e, err)
 				}
 				got = append(got, fmt.Sprintf("%x %d %d %d %d", e.Key, e.Position, e.PromotedSize, e.HeaderLength, e.Blocks))
@@ -98,7 +98,7 @@ func TestIndexEntries(t *testing.T) {
 		{"a deleted partition before oa", "nb", "\x00\x01a\x00\x16" + "\x12" + "\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00\x08" + "\x01" + "x" + "\x00\x00\x00\x00" + "pad",
 			[]IndexEntry{{Key: []byte("a"), PromotedSize: 22, HeaderLength: 18, Deletion: Deletion{MarkedAt: 8, LocalDeletionTime: 7}, Blocks: 1}}},
 		{"a live partition before oa", "ma", "\x00\x01a\x00\x16" + "\x12" + "\x7f\xff\xff\xff\x80\x00\x00\x00\x00\x00\x00\x00" + "\x01" + "x" + "\x00\x00\x00\x00" + "pad",
-			[]IndexEntry{{Key: []byte("a"), PromotedSize: 22, HeaderLength: 18, Deletion: Live, Blocks: 1}}},
+			[]IndexEntry{{Key: []byte("a"), PromotedSize: 22, HeaderLength: 18, Deletion: NoDeletion, Blocks: 1}}},
 		{"a deleted partition since oa", "oa", "\x00\x01a\x00\x16" + "\x12" + "\x00\x00\x00\x00\x00\x00\x00\x08\xff\xff\xff\xf0" + "\x01" + "x" + "\x00\x00\x00\x00" + "pad",
 			[]IndexEntry{{Key: []byte("a"), PromotedSize: 22, HeaderLength: 18, Deletion: Deletion{MarkedAt: 8, LocalDeletionTime: math.MaxUint32 - 15}, Blocks: 1}}},
 		{"2.2", "la", "\x00\x01a" + "\x00\x00\x00\x00\x00\x00\x00\x00" + "\x00\x00\x00\x02" + "zz" + "\x00\x01b" + "\x00\x00\x00\x00\x00\x00\x01\x00" + "\x00\x00\x00\x00",
