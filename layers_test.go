@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"pack/wire":                    {},
 	"cassandra/sstable":            {},
 	"cassandra/sstable/chunk":      {"cassandra/sstable"},
+	"cassandra/sstable/rows":       {"cassandra/sstable"},
 	"cassandra/ring":               {},
 	"cassandra/node":               {"cassandra/ring", "cassandra/sstable"},
 	"cassandra/cassandratest":      {"cassandra/node"},

@@ -4,17 +4,17 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"math"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"cbk/cassandra/sstable"
 )
 
-// The JSON of sstabledump.
+// The JSON of sstabledump -t, with times as numbers in quotes: microseconds for what was
+// written, seconds for what expires or was deleted.
 type (
 	dumpPartition struct {
 		Partition struct {
@@ -58,32 +58,12 @@ type (
 	dumpTime string
 )
 
-// dumpInstant prints a time as sstabledump does, which takes the whole seconds towards
-// zero and the rest by the floor.
-func dumpInstant(seconds int64, nanos int64) dumpTime {
-	t := time.Unix(seconds, ((nanos%1e9)+1e9)%1e9).UTC()
-	switch {
-	case t.Nanosecond() == 0:
-		return dumpTime(t.Format("2006-01-02T15:04:05Z"))
-	case t.Nanosecond()%1e6 == 0:
-		return dumpTime(t.Format("2006-01-02T15:04:05.000Z"))
-	}
-	return dumpTime(t.Format("2006-01-02T15:04:05.000000Z"))
-}
-
 func dumpMicros(us int64) *dumpTime {
-	nanos := us * 1000
-	if us > math.MaxInt64/1000 {
-		nanos = math.MaxInt64
-	}
-	t := dumpInstant(us/1e6, nanos)
+	t := dumpTime(strconv.FormatInt(us, 10))
 	return &t
 }
 
-func dumpSeconds(s uint32) *dumpTime {
-	t := dumpInstant(int64(s), 0)
-	return &t
-}
+func dumpSeconds(s uint32) *dumpTime { return dumpMicros(int64(s)) }
 
 func dumpOf(d DeletionTime) *dumpDeletion {
 	if d.Live() {
