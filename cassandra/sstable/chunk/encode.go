@@ -16,7 +16,9 @@ const (
 	// and its pure Java forms in every version: what Cassandra falls back to
 	// where the native library cannot be loaded, as on musl or with /tmp noexec.
 	Early Dialect = 1 + iota
-	// Late is lz4-java's JNI library since 1.5.1, with Cassandra 4.0 to 6.0.
+	// Late is lz4-java's JNI library since 1.5.1, with Cassandra 4.0 to 6.0, as it
+	// is on 64-bit little-endian machines. Elsewhere it hashes blocks of more than
+	// 64 KiB in another way, which is not modelled.
 	Late
 )
 
