@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -59,8 +58,9 @@ func (t TableDir) list(sub string) ([]SSTable, error) {
 	found := make(map[sstable.Descriptor]*SSTable)
 	var below []SSTable
 	for _, e := range entries {
+		_, index := sstable.ParseIndexDir(e.Name())
 		switch {
-		case sub == "" && e.IsDir() && strings.HasPrefix(e.Name(), "."):
+		case sub == "" && e.IsDir() && index:
 			indexed, err := t.list(e.Name())
 			if err != nil {
 				return nil, err

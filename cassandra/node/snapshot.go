@@ -11,14 +11,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+
+	"cbk/cassandra/sstable"
 )
 
-var (
-	// Cassandra takes only word characters in the names of keyspaces and tables
-	// (SchemaConstants.PATTERN_WORD_CHARS); length is bounded by a file's name.
-	tableName = regexp.MustCompile(`^\w{1,222}$`)
-	tableDir  = regexp.MustCompile(`^(\w{1,222})-([0-9a-f]{32})$`)
-)
+// Cassandra takes only word characters in the names of keyspaces and tables
+// (SchemaConstants.PATTERN_WORD_CHARS); length is bounded by a file's name.
+var tableName = regexp.MustCompile(`^\w{1,222}$`)
 
 // Snapshot has Cassandra flush every table and take a snapshot of all keyspaces
 // under a tag of 1 to 64 of a-z, 0-9 and dash. A tag that exists already is an
@@ -93,12 +92,12 @@ func snapshotTables(dataDir string, index int, tag string) ([]TableDir, error) {
 			} else if !there {
 				continue
 			}
-			name := tableDir.FindStringSubmatch(table)
-			if name == nil || !tableName.MatchString(keyspace) {
+			name, id, ok := sstable.ParseTableDir(table)
+			if !ok || !tableName.MatchString(keyspace) {
 				return nil, fmt.Errorf("%s lies in no directory named KEYSPACE/TABLE-ID", snap)
 			}
 			found = append(found, TableDir{
-				Keyspace: keyspace, Table: name[1], ID: name[2],
+				Keyspace: keyspace, Table: name, ID: id,
 				DataDir: index, Path: snap, Live: path.Join(keyspace, table),
 			})
 		}

@@ -46,8 +46,8 @@ func parseHeader(c *cursor, layout string) Header {
 }
 
 // headerDeletionTime undoes the writer's 32 bit difference, which wraps. Since oa
-// the time is unsigned and ends in 2106. Cassandra 5.0 itself reads it as signed
-// there, and is wrong where every deletion of an SSTable lies behind 2038.
+// the time is unsigned and ends in 2106: Cassandra 5.0 holds it as a negative number
+// behind 2038, and makes it unsigned where it comes to a row.
 func headerDeletionTime(v uint64, layout string) int64 {
 	seconds := uint32(v) + epochSeconds
 	if layout >= "oa" {

@@ -76,3 +76,26 @@ func (d Descriptor) Prefix() string {
 	}
 	return strings.Join([]string{d.Version, d.ID, d.Format, ""}, "-")
 }
+
+// maxTableName is the longest name of a table: Cassandra keeps room in a file
+// name for a dash and the identifier (SchemaConstants.TABLE_NAME_LENGTH of 5.0).
+const maxTableName = 222
+
+var tableDir = regexp.MustCompile(`^(\w+)-([0-9a-f]{32})$`)
+
+// ParseTableDir splits the name of a table's directory, which lies in that of its
+// keyspace since 2.1, into the table and its identifier of 32 hexadecimal digits.
+func ParseTableDir(base string) (table, id string, ok bool) {
+	m := tableDir.FindStringSubmatch(base)
+	if m == nil || len(m[1]) > maxTableName {
+		return "", "", false
+	}
+	return m[1], m[2], true
+}
+
+// ParseIndexDir returns the index that a directory in a table's directory, or in a
+// snapshot or backup of it, belongs to: ".name" has the SSTables of index name.
+func ParseIndexDir(base string) (index string, ok bool) {
+	index, ok = strings.CutPrefix(base, ".")
+	return index, ok && index != "" && index != "." && len(base) <= maxName && !strings.ContainsRune(index, '/')
+}

@@ -69,6 +69,27 @@ func TestParseNameTellsTemporaryFiles(t *testing.T) {
 	}
 }
 
+func TestDirectoriesOfTablesAndIndexes(t *testing.T) {
+	const id = "62217dc0e70911f1ab8e393b003723cb"
+	for name, want := range map[string]string{
+		"shop-" + id: "shop", "Shop_1-" + id: "Shop_1", strings.Repeat("t", 222) + "-" + id: strings.Repeat("t", 222),
+		strings.Repeat("t", 223) + "-" + id: "", "-" + id: "", "shop": "", "shop-" + id[1:]: "", "shop-" + id + "0": "",
+		"shop-" + strings.ToUpper(id): "", "a/b-" + id: "", "a-b-" + id: "", "shöp-" + id: "", "shop-" + id + "\n": "",
+	} {
+		table, got, ok := ParseTableDir(name)
+		if ok != (want != "") || table != want || ok && got != id {
+			t.Errorf("%q gives %q, %q, %v", name, table, got, ok)
+		}
+	}
+	for name, want := range map[string]string{
+		".by_mail": "by_mail", ".idx": "idx", "by_mail": "", ".": "", "..": "", "": "", "./a": "", "." + strings.Repeat("x", maxName): "",
+	} {
+		if got, ok := ParseIndexDir(name); ok != (want != "") || ok && got != want {
+			t.Errorf("%q gives %q, %v", name, got, ok)
+		}
+	}
+}
+
 func FuzzParseName(f *testing.F) {
 	for _, name := range []string{"nb-1-big-Data.db", "ks-t-ka-1-Data.db", "tmp-la-1-big-Data.db", "da-3gqe_1d9k_3kb0b2ylzyoquvlmql-bti-Rows.db"} {
 		f.Add(name)
