@@ -189,8 +189,12 @@ func (f Format) decodeZstd(dst, stored []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// inflate reads one zlib stream that ends with the chunk.
+// inflate reads one zlib stream that ends with the chunk. DeflateCompressor writes no
+// stream at all for no bytes: the empty chunk behind the last one is stored so.
 func (f Format) inflate(dst, stored []byte) ([]byte, error) {
+	if len(stored) == 0 {
+		return dst, nil
+	}
 	dst, err := f.room(dst, uint64(f.length))
 	if err != nil {
 		return nil, err

@@ -30,7 +30,11 @@ var classes = []struct {
 	{"ZstdCompressor", zstandard},
 }
 
+// deflated leaves an empty chunk empty, as DeflateCompressor does.
 func deflated(plain []byte) []byte {
+	if len(plain) == 0 {
+		return nil
+	}
 	var b bytes.Buffer
 	w := zlib.NewWriter(&b)
 	if _, err := w.Write(plain); err != nil {
@@ -208,6 +212,9 @@ func TestChunksThatAreRefused(t *testing.T) {
 			"half of it":        whole[:len(whole)/2],
 			"its first byte":    whole[:1],
 			"nothing":           nil,
+		}
+		if class.name == "DeflateCompressor" {
+			delete(tests, "nothing")
 		}
 		for what, stored := range tests {
 			if class.name == "NoopCompressor" && len(stored) <= length {
