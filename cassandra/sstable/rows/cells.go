@@ -27,7 +27,7 @@ func (r *Reader) NextColumn() bool {
 		return true
 	}
 	r.readComplex()
-	return r.checkBody()
+	return !r.body.failed() || r.failBody()
 }
 
 // Column returns the column NextColumn came to.
@@ -80,7 +80,7 @@ func (r *Reader) NextCell() bool {
 		// Cassandra asks the collection for it.
 		cell.Value = c.value(r.length)
 	}
-	return r.checkBody()
+	return !c.failed() || r.failBody()
 }
 
 // Cell returns the cell NextCell came to.
@@ -95,11 +95,8 @@ func (r *Reader) readCellTimes(f CellFlags) {
 	}
 }
 
-func (r *Reader) checkBody() bool {
-	r.loose = r.loose || r.body.loose
-	if !r.body.failed() {
-		return true
-	}
+// failBody ends all loops for what the body could not be read for.
+func (r *Reader) failBody() bool {
 	reason := r.body.bad
 	if r.body.short {
 		reason = "column longer than its row"

@@ -43,14 +43,14 @@ func randomHeader(t *rapid.T) sstable.Header {
 		KeyType:              "BytesType",
 	}
 	class := rapid.SampledFrom(valueClasses)
-	h.ClusteringTypes = rapid.SliceOfN(class, 0, rapid.SampledFrom([]int{0, 1, 3, 70}).Draw(t, "clusterings")).Draw(t, "clustering")
+	h.ClusteringTypes = rapid.SliceOfN(class, 0, rapid.SampledFrom([]int{0, 1, 3, 40}).Draw(t, "clusterings")).Draw(t, "clustering")
 	set := func(name string, sizes ...int) []sstable.Column {
 		n := rapid.SampledFrom(sizes).Draw(t, name)
 		cs := rapid.SliceOfN(class, n, n).Draw(t, name)
 		return columns(append(cs, rapid.SliceOfN(rapid.SampledFrom(complexClasses), 0, 2).Draw(t, name)...)...)
 	}
 	h.Static = set("static", 0, 0, 1, 62, 64)
-	h.Regular = set("regular", 0, 1, 2, 61, 63, 64, 130)
+	h.Regular = set("regular", 0, 1, 2, 61, 63, 64, 90)
 	return h
 }
 

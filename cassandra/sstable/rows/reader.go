@@ -16,7 +16,7 @@ type Reader struct {
 	layout *layout
 	window window
 	err    error
-	loose  bool
+	loose  bool // whether something before body was not canonical
 
 	partition Partition
 	header    []byte // bytes behind partition
@@ -61,7 +61,7 @@ func (r *Reader) Err() error { return r.err }
 // Canonical tells whether all that was visited is written the way Cassandra writes
 // it, so that a [Writer] comes to the same bytes. A caller that relies on it visits
 // every cell.
-func (r *Reader) Canonical() bool { return !r.loose }
+func (r *Reader) Canonical() bool { return !r.loose && !r.body.loose }
 
 // Partition returns the partition Next came to.
 func (r *Reader) Partition() *Partition { return &r.partition }

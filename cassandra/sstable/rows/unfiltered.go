@@ -32,7 +32,6 @@ func (r *Reader) NextUnfiltered() bool {
 			r.inside = false
 			return false
 		case need <= len(r.window.unread()):
-			r.loose = r.loose || c.loose
 			return true
 		}
 		if err := r.more(need); err != nil {
@@ -168,8 +167,8 @@ func (r *Reader) readRest(c *cursor, flags byte, total int) {
 		c.bad = "row longer than its size"
 	}
 	r.atStatic = false
+	r.loose = r.loose || r.body.loose
 	r.body, r.next, r.cellsLeft, r.size = *c, 0, 0, total
-	r.body.loose = false
 }
 
 func (r *Reader) checkPrevious(c *cursor) {
