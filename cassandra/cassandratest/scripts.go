@@ -99,13 +99,7 @@ func (n *Node) javaOptions(classpath string) []string {
 		"-Dcassandra-rackdc.properties=file://" + n.path("conf/cassandra-rackdc.properties"),
 		"-Dcassandra.storagedir=" + n.path("data"),
 	}
-	for _, e := range exports {
-		o = append(o, "--add-exports", e+"=ALL-UNNAMED")
-	}
-	for _, e := range opens {
-		o = append(o, "--add-opens", e+"=ALL-UNNAMED")
-	}
-	return append(o, "-cp", classpath)
+	return append(append(o, moduleOptions()...), "-cp", classpath)
 }
 
 func (n *Node) serverOptions() []string {
