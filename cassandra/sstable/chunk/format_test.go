@@ -15,19 +15,21 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// classes are those that a Format knows, with an encoder of each.
+// classes are those that a Format knows, with the first Cassandra that has each and with
+// an encoder.
 var classes = []struct {
 	name  string
+	since string
 	store func(plain []byte) []byte
 }{
-	{"NoopCompressor", bytes.Clone},
-	{"LZ4Compressor", func(plain []byte) []byte {
+	{"NoopCompressor", "4.0", bytes.Clone},
+	{"LZ4Compressor", "1.2", func(plain []byte) []byte {
 		n := len(plain)
 		return NewEncoder(Late).AppendBlock([]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)}, plain)
 	}},
-	{"SnappyCompressor", func(plain []byte) []byte { return snappy.Encode(nil, plain) }},
-	{"DeflateCompressor", deflated},
-	{"ZstdCompressor", zstandard},
+	{"SnappyCompressor", "1.0", func(plain []byte) []byte { return snappy.Encode(nil, plain) }},
+	{"DeflateCompressor", "1.0", deflated},
+	{"ZstdCompressor", "4.0", zstandard},
 }
 
 // deflated leaves an empty chunk empty, as DeflateCompressor does.
