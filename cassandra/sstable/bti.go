@@ -29,8 +29,8 @@ func ReadPartitionsFooter(r io.ReaderAt, size int64) (PartitionsFooter, error) {
 		return f, fmt.Errorf("partition index of %d bytes", size)
 	}
 	tail := make([]byte, n)
-	if _, err := r.ReadAt(tail, size-n); err != nil && err != io.EOF {
-		return f, fmt.Errorf("partition index: %w", err)
+	if k, err := r.ReadAt(tail, size-n); k < len(tail) {
+		return f, fmt.Errorf("partition index: %w", unexpected(err))
 	}
 	numbers := tail[n-3*8:]
 	keys := int64(binary.BigEndian.Uint64(numbers))

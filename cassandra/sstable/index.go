@@ -91,7 +91,8 @@ func (x *IndexReader) Next() (IndexEntry, error) {
 }
 
 // KeyRange reads an Index.db to its end, for the first and the last key and how
-// many there are. Without a partition the keys are nil.
+// many there are; [ReadSummaryKeys] is the short way to the keys. Without a
+// partition they are nil.
 func KeyRange(r io.Reader, version string) (first, last []byte, count int64, err error) {
 	x, err := NewIndexReader(r, version)
 	if err != nil {

@@ -235,6 +235,26 @@ func TestParseStatisticsRefusesWhatDoesNotHoldTogether(t *testing.T) {
 	}
 }
 
+func TestValueLengthOfTypes(t *testing.T) {
+	vector := func(inner, n string) string { return marshal + "VectorType(" + inner + " , " + n + ")" }
+	for class, want := range map[string]int{
+		marshal + "Int32Type": 4, marshal + "LongType": 8, marshal + "TimeUUIDType": 16, marshal + "BooleanType": 1, marshal + "EmptyType": 0,
+		marshal + "ReversedType(" + marshal + "DoubleType)": 8, vector(marshal+"FloatType", "3"): 12,
+		vector(vector(marshal+"FloatType", "3"), "2"): 24, marshal + "ReversedType(" + vector(marshal+"UUIDType", "2") + ")": 32,
+		marshal + "ShortType": -1, marshal + "ByteType": -1, marshal + "UTF8Type": -1, marshal + "SimpleDateType": -1, marshal + "TimeType": -1,
+		marshal + "ListType(" + marshal + "Int32Type)": -1, marshal + "TupleType(" + marshal + "Int32Type)": -1,
+		vector(marshal+"UTF8Type", "3"): -1, vector(marshal+"FloatType", "0"): -1, vector(marshal+"FloatType", "x"): -1,
+		vector(marshal+"UUIDType", "134217728"): -1, vector(marshal+"UUIDType", "99999999999999999999"): -1,
+		marshal + "VectorType(3)": -1, marshal + "VectorType(": -1, "": -1, "org.example.Int32Type": -1,
+		strings.Repeat("ReversedType(", 1e6) + "Int32Type" + strings.Repeat(")", 1e6): -1,
+	} {
+		n, fixed := valueLength(class)
+		if fixed != (want >= 0) || fixed && n != want {
+			t.Errorf("%.80s has %d, %v", class, n, fixed)
+		}
+	}
+}
+
 func FuzzParseStatistics(f *testing.F) {
 	for _, version := range []string{"ma", "me", "nb", "oa"} {
 		f.Add(version, everyFact.of(version).encode(version))

@@ -242,9 +242,9 @@ var fixedLengths = map[string]int{
 	"UUIDType": 16, "TimeUUIDType": 16, "LexicalUUIDType": 16,
 }
 
-// maxVector bounds the bytes of a fixed-length vector: Cassandra allows 8,192
-// dimensions, of 16 bytes at the most.
-const maxVector = 8192 * 16
+// maxFixedText is more text than a type of a fixed length has, vectors of vectors
+// of them included: what nests deeper is not followed.
+const maxFixedText = 4096
 
 // valueLength tells how long values of a type are, where that is fixed.
 func valueLength(class string) (n int, fixed bool) {
@@ -252,6 +252,8 @@ func valueLength(class string) (n int, fixed bool) {
 	name, args, ok := strings.Cut(class, "(")
 	args, closed := strings.CutSuffix(args, ")")
 	switch {
+	case len(class) > maxFixedText:
+		return 0, false
 	case !ok:
 		n, fixed = fixedLengths[name]
 		return n, fixed
@@ -263,7 +265,8 @@ func valueLength(class string) (n int, fixed bool) {
 		at := strings.LastIndexByte(args, ',')
 		size, err := strconv.Atoi(strings.TrimSpace(args[at+1:]))
 		element, fixed := valueLength(strings.TrimSpace(args[:max(at, 0)]))
-		if err != nil || !fixed || size < 0 || size > 8192 || element > 16 {
+		// No value has 2 GiB.
+		if err != nil || !fixed || size < 1 || element > 0 && size > math.MaxInt32/element {
 			return 0, false
 		}
 		return size * element, true
