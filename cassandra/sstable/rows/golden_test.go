@@ -91,6 +91,19 @@ func TestRowsHaveTheBytesCassandraWrites(t *testing.T) {
 	}
 }
 
+func TestClusteringValuesShareAHeaderBy32(t *testing.T) {
+	var h sstable.Header
+	for range 33 {
+		h.ClusteringTypes = append(h.ClusteringTypes, "Int32Type")
+	}
+	row := Unfiltered{Clustering: make([][]byte, 33), Liveness: Liveness{Timestamp: NoTimestamp}, Deletion: Live}
+	b := written(t, "da", h, modelPartition{Partition: Partition{Deletion: Live}, Unfiltereds: []modelUnfiltered{{Unfiltered: row}}})
+	want := "000080" + "20" + "ffaaaaaaaaaaaaaaaa" + "02" + "0103" + "01"
+	if got := hex.EncodeToString(b); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestAStreamCutAnywhereIsAnError(t *testing.T) {
 	for _, version := range []string{"nb", "da"} {
 		b := goldenBytes(version)

@@ -79,9 +79,20 @@ func TestBytesThatAreNoRowsAreRefused(t *testing.T) {
 	}
 }
 
+func TestMoreCellsThanTheRowHasRoomForAreNoColumn(t *testing.T) {
+	for _, rows := range []string{"20 04 04 03 0c 00 01", "20 0b 04 ff ffffffffffffffff 0c 01"} {
+		r := newReader(t, stream(t, rows), "oa", oneSet)
+		if !r.Next() || !r.NextUnfiltered() || r.NextColumn() {
+			t.Errorf("%s is taken for %d cells", rows, r.Column().Cells)
+		}
+	}
+}
+
 func TestAPartitionsUnknownFlagsAreRefused(t *testing.T) {
-	if err := visit(newReader(t, []byte{0, 1, 'k', 0x81, 1}, "oa", one)); !errors.Is(err, ErrFormat) {
-		t.Errorf("error %v", err)
+	b := append([]byte{0, 1, 'k', 0x81}, make([]byte, 20)...)
+	r := newReader(t, b, "oa", one)
+	if r.Next() || !errors.Is(r.Err(), ErrFormat) {
+		t.Errorf("error %v", r.Err())
 	}
 }
 
@@ -176,9 +187,15 @@ func TestRowsLargerThanAWindowAreReadWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := readModel(r)
-	if err != nil || !bytes.Equal(written(t, "oa", one, got...), b) {
-		t.Errorf("error %v", err)
+	for r.Next() {
+		for n := 0; r.NextUnfiltered(); n++ {
+			if raw := r.Unfiltered().Raw; !bytes.HasSuffix(raw, value) || string(r.Partition().Key) != "k" {
+				t.Errorf("row %d of partition %q has %d bytes", n, r.Partition().Key, len(raw))
+			}
+		}
+	}
+	if r.Err() != nil {
+		t.Error(r.Err())
 	}
 }
 

@@ -95,8 +95,6 @@ func (r *Reader) readRowStart(c *cursor, flags byte) {
 	}
 	static := ext&extStatic != 0
 	switch {
-	case c.short:
-		return
 	case ext&^(extStatic|extShadowable) != 0, static != r.atStatic,
 		flags&(flagTimestamp|flagTTL) == flagTTL,
 		ext&extShadowable != 0 && flags&flagDeletion == 0:

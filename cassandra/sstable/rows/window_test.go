@@ -25,8 +25,8 @@ func TestAWindowFollowsItsSource(t *testing.T) {
 		w.pass(n)
 		at += n
 	}
-	if err := w.fill(1); err != io.EOF {
-		t.Errorf("behind the end: %v", err)
+	if err := w.fill(1); err != io.EOF || len(w.buf) != windowSize {
+		t.Errorf("behind the end: %v, buffer of %d bytes", err, len(w.buf))
 	}
 }
 
