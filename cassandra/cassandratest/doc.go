@@ -11,6 +11,12 @@
 // Releases run from 3.11 on. Those before 5.0 need a Java 11, which comes from
 // the Python Package Index.
 //
+// The zoo is a keyspace whose tables show all that an SSTable can hold and every
+// compressor. [Fixtures] are its SSTables as a release wrote them, flushed and
+// compacted, with what the release's own tools say of them; they are made once
+// for a machine and kept beside the jars. [Generate] writes large SSTables
+// without a server.
+//
 // What it needs: java and javac 17 and, for the first run, mvn and pip. What is
 // missing is an error that says what to install; no test is skipped.
 //
@@ -21,5 +27,6 @@
 // stopped the cluster, was killed or was interrupted.
 //
 // Ways in: [Run] in a test; [New], [Cluster.Start] and [Cluster.Stop] in a program
-// or a TestMain; [CreateShop], [Fill], [Delete] and [Dump] for rows to back up.
+// or a TestMain; [CreateShop], [Fill], [Delete] and [Dump] for rows to back up;
+// [Fixtures] and [Generate] for files to read.
 package cassandratest
