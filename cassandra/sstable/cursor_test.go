@@ -36,7 +36,7 @@ func TestACountIsHeldAgainstTheBytesLeft(t *testing.T) {
 	if n := c.count(3, 16); n != 3 || c.err != nil {
 		t.Errorf("three values of 16 bytes in 48 are %d, %v", n, c.err)
 	}
-	for _, n := range []uint64{4, math.MaxUint32, math.MaxInt64, math.MaxUint64} {
+	for _, n := range []uint64{4, 1 << 60, math.MaxUint32, math.MaxInt64, math.MaxUint64} {
 		c := cursor{b: make([]byte, 48)}
 		if got := c.count(n, 16); got != 0 || c.err == nil {
 			t.Errorf("%d values of 16 bytes in 48 are %d, %v", n, got, c.err)

@@ -150,9 +150,10 @@ func TestIndexRefusesWhatNoWriterMakes(t *testing.T) {
 		"positions turned round":             "\x00\x01a\x05\x00\x00\x01b\x04\x00",
 		"a position below zero":              "\x00\x01a\xff\xff\x00\x00\x00\x00\x00\x00\x00\x00",
 		"a promoted index of 4 GiB":          "\x00\x01a\x00\xf0\xff\xff\xff\xff" + strings.Repeat("x", 99),
-		"a promoted index that is cut":       "\x00\x01a\x00\x40\x12",
-		"more blocks than bytes":             "\x00\x01a\x00\x14\x12\x80\xff" + strings.Repeat("x", 18),
-		"a deletion of an unknown kind":      "\x00\x01a\x00\x14\x12\x81\x01" + strings.Repeat("x", 18),
+		"a promoted index that is cut":       "\x00\x01a\x00\x40\x12\x80\x01" + strings.Repeat("x", 40),
+		"a promoted index cut at its start":  "\x00\x01a\x00\x40\x12",
+		"more blocks than bytes":             "\x00\x01a\x00\x14\x12\x80\xff" + strings.Repeat("x", 17),
+		"a deletion of an unknown kind":      "\x00\x01a\x00\x14\x12\x81\x01" + strings.Repeat("x", 17),
 		"a promoted index too small for one": "\x00\x01a\x00\x01\x12",
 		"a header below zero":                "\x00\x01a\x00\x20" + strings.Repeat("\xff", 9) + "\x80\x01" + strings.Repeat("x", 30),
 	} {

@@ -1,8 +1,6 @@
 package sstable_test
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -329,6 +327,8 @@ func value(v []byte, class string) (string, bool) {
 		return value(v, strings.TrimSuffix(inner, ")"))
 	}
 	switch {
+	case v == nil:
+		return "null", true
 	case class == "BytesType":
 		return hex.EncodeToString(v), true
 	case class == "UTF8Type" || class == "AsciiType":
@@ -349,53 +349,4 @@ func value(v []byte, class string) (string, bool) {
 		return uuid.UUID(v).String(), true
 	}
 	return "", false
-}
-
-// keyRange takes the first and last key from where the format has them, and holds
-// the sources against each other.
-func keyRange(t *testing.T, f cassandratest.Fixture, m *sstable.Metadata) (first, last []byte) {
-	t.Helper()
-	name := sstable.Index
-	if f.Format == "da" {
-		name = sstable.Partitions
-	}
-	file, err := os.Open(f.Component(name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var count int64
-	if f.Format == "da" {
-		footer, err := sstable.ReadPartitionsFooter(file, info.Size())
-		if err != nil {
-			t.Errorf("%s: %v", f, err)
-		}
-		first, last, count = footer.FirstKey, footer.LastKey, footer.KeyCount
-	} else if first, last, count, err = sstable.KeyRange(bufio.NewReader(file), f.Format); err != nil {
-		t.Errorf("%s: %v", f, err)
-	} else {
-		summary, err := os.ReadFile(f.Component(sstable.Summary))
-		if err != nil {
-			t.Fatal(err)
-		}
-		lower, upper, err := sstable.ReadSummaryKeys(bytes.NewReader(summary), int64(len(summary)))
-		if err != nil || !bytes.Equal(lower, first) || !bytes.Equal(upper, last) {
-			t.Errorf("%s: keys %x to %x in the summary, %x to %x in the index, %v", f, lower, upper, first, last, err)
-		}
-	}
-	partitions := int64(0)
-	for _, b := range m.Stats.PartitionSizes {
-		partitions += b.Count
-	}
-	if count != partitions {
-		t.Errorf("%s: %d keys and %d partitions", f, count, partitions)
-	}
-	if s := m.Stats; s.FirstKey != nil && (!bytes.Equal(s.FirstKey, first) || !bytes.Equal(s.LastKey, last)) {
-		t.Errorf("%s: keys %x to %x in the statistics, %x to %x in the index", f, s.FirstKey, s.LastKey, first, last)
-	}
-	return first, last
 }

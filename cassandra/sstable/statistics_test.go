@@ -235,6 +235,47 @@ func TestParseStatisticsRefusesWhatDoesNotHoldTogether(t *testing.T) {
 	}
 }
 
+func TestClusteringBounds(t *testing.T) {
+	text, number := marshal+"UTF8Type", marshal+"BooleanType"
+	many := make([]string, 34)
+	for i := range many {
+		many[i] = number
+	}
+	wide := Bound{Values: make([][]byte, 34), Exclusive: true}
+	for i := range wide.Values {
+		wide.Values[i] = []byte{byte(i)}
+	}
+	wide.Values[31], wide.Values[33] = nil, []byte{}
+	wideText := "\x00\x00\x22" + "\xff\x80\x00\x00\x00\x00\x00\x00\x00" // null at 31
+	for i := range 31 {
+		wideText += string([]byte{byte(i)})
+	}
+	wideText += "\x04" + "\x20" // empty at 33
+	for what, tt := range map[string]struct {
+		file  string
+		types []string
+		want  Bound
+	}{
+		"none":               {"\x01\x00\x00", nil, Bound{}},
+		"an exclusive start": {"\x07\x00\x01\x00\x02ab", []string{text}, Bound{Values: [][]byte{[]byte("ab")}, Exclusive: true}},
+		"an inclusive end":   {"\x06\x00\x01\x00\x01", []string{number, text}, Bound{Values: [][]byte{{1}}}},
+		"null and empty":     {"\x01\x00\x02\x06", []string{text, text}, Bound{Values: [][]byte{nil, {}}}},
+		"34 values":          {wideText, many, wide},
+	} {
+		c := cursor{b: []byte(tt.file)}
+		got := parseBound(&c, tt.types)
+		if diff := cmp.Diff(tt.want, got); diff != "" || c.err != nil || len(c.b) != 0 {
+			t.Errorf("%s: %v, %d bytes left (-want +got):\n%s", what, c.err, len(c.b), diff)
+		}
+	}
+	for _, file := range []string{"", "\x01\x00", "\x02\x00\x00", "\x04\x00\x00", "\x09\x00\x00", "\x01\x00\x02\x00\x00\x00", "\x01\x00\x01\x00"} {
+		c := cursor{b: []byte(file)}
+		if got := parseBound(&c, []string{number}); c.err == nil {
+			t.Errorf("%q gives %+v", file, got)
+		}
+	}
+}
+
 func TestValueLengthOfTypes(t *testing.T) {
 	vector := func(inner, n string) string { return marshal + "VectorType(" + inner + " , " + n + ")" }
 	for class, want := range map[string]int{

@@ -168,7 +168,7 @@ func splitLines(text string) []string {
 }
 
 // mergeLines returns line n, the longest of the copies, and whether all that have
-// it have it whole. One that is shorter must be the last of its copy.
+// it have it whole.
 func mergeLines(copies [][]string, n int) (line string, same bool, err error) {
 	for _, lines := range copies {
 		if n < len(lines) && len(lines[n]) > len(line) {
@@ -180,7 +180,7 @@ func mergeLines(copies [][]string, n int) (line string, same bool, err error) {
 		if n >= len(lines) || lines[n] == line {
 			continue
 		}
-		if !strings.HasPrefix(line, lines[n]) || n < len(lines)-1 {
+		if !strings.HasPrefix(line, lines[n]) {
 			return "", false, fmt.Errorf("line %q in one copy is %q in another", line, lines[n])
 		}
 		same = false

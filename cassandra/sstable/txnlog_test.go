@@ -78,7 +78,7 @@ func twoDirectories(log1, log2 string) []Directory {
 	return []Directory{
 		{Path: "/d1/t", Files: map[string]time.Time{
 			"nb-1-big-Data.db": ms(5_000_000), "nb-1-big-Index.db": ms(5_000_999), "nb-1-big-Statistics.db": ms(9_000_000),
-			"nb-3-big-Data.db": ms(7_000_000), "nb-3-big-Statistics.db.tmp": ms(7_000_000),
+			"nb-3-big-Data.db": ms(7_000_000), "nb-3-big-Statistics.db.tmp": ms(7_900_000),
 			"nb-33-big-Data.db": ms(1), "manifest.json": ms(1), compactionLog: ms(8_000_000),
 		}, Logs: map[string][]byte{compactionLog: []byte(log1)}},
 		{Path: "/d2/t", Files: map[string]time.Time{
@@ -102,6 +102,7 @@ func TestLive(t *testing.T) {
 		return b.String()
 	}
 	all := text(made, old1, old2)
+	more := LogRecord{Type: LogRemove, Path: "/d1/t/nb-1-big-", UpdateTime: 5_000_123, Files: 4}
 	tests := []struct {
 		what, log1, log2 string
 		want             []string // of before and after; nil where the log is damaged
@@ -119,13 +120,15 @@ func TestLive(t *testing.T) {
 		{"lines of another system", strings.ReplaceAll(all, "\n", "\r\n"), all, before},
 		{"a line more in the middle", all + text(commit), text(made, old2), nil},
 		{"a line in part in the middle", all, text(made)[:20] + "\n" + text(old1), nil},
+		{"a line in part at the end of a copy, and not the last", all + text(commit), text(made, old1) + text(old2)[:10], nil},
+		{"a removal of more files than there are, committed in part of a copy", text(more, commit), text(more) + text(commit)[:7], nil},
 		{"a line in part before the last", text(made) + "ADD:[\n" + text(commit), "", nil},
 		{"a commit before the last line", all + text(commit, abort), all, nil},
 		{"a line twice", text(made, made), text(made), nil},
 		{"a directory that is not listed", text(LogRecord{Type: LogAdd, Path: "/d3/t/nb-1-big-"}), "", nil},
-		{"a removal of more files than there are", text(LogRecord{Type: LogRemove, Path: "/d1/t/nb-1-big-", UpdateTime: 5_000_123, Files: 4}), "", nil},
-		{"the same, committed", text(LogRecord{Type: LogRemove, Path: "/d1/t/nb-1-big-", UpdateTime: 5_000_123, Files: 4}, commit), "", append(before[3:5:5], after...)},
-		{"the same, with its last line damaged", text(LogRecord{Type: LogRemove, Path: "/d1/t/nb-1-big-", UpdateTime: 5_000_123, Files: 4}) + "COM", "", nil},
+		{"a removal of more files than there are", text(more), "", nil},
+		{"the same, committed", text(more, commit), "", append(before[3:5:5], after...)},
+		{"the same, with its last line damaged", text(more) + "COM", "", nil},
 		{"a removal of files that are others by now", text(LogRecord{Type: LogRemove, Path: "/d1/t/nb-1-big-", UpdateTime: 4_000_000, Files: 3}, commit), "", nil},
 		{"a removal that counted the statistics", text(LogRecord{Type: LogRemove, Path: "/d1/t/nb-1-big-", UpdateTime: 9_000_500, Files: 3}, commit), "", append(before[3:5:5], after...)},
 		{"a removal of files that are gone", text(LogRecord{Type: LogRemove, Path: "/d1/t/nb-9-big-", UpdateTime: 1, Files: 3}, commit), "", append(before[:5:5], after...)},
