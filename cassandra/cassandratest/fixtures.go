@@ -3,7 +3,7 @@ package cassandratest
 import (
 	"context"
 	"crypto/sha256"
-	_ "embed" // for the text of a program
+	"embed"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -81,27 +81,33 @@ func Fixtures(t testing.TB, release, format string) []Fixture {
 //go:embed Tools.java
 var toolsText string
 
+// makers are the texts that decide what the fixtures hold.
+//
+//go:embed Tools.java zoo.go zooeverything.go zoorows.go zookeys.go zookeeper.go
+var makers embed.FS
+
 // fixturesDir is the directory of a release's fixtures, which are made where they
 // are missing.
 func fixturesDir(ctx context.Context, rel Release) (string, error) {
-	tables := zooTables(rel)
-	return cached("fixtures/"+fixturesKey(rel, tables), func(dir string) error { return makeFixtures(ctx, rel, tables, dir) })
+	key, err := fixturesKey(rel, makers)
+	if err != nil {
+		return "", err
+	}
+	return cached("fixtures/"+key, func(dir string) error { return makeFixtures(ctx, rel, dir) })
 }
 
-// fixturesKey hashes all that decides what the fixtures hold: a change of it makes
-// them anew.
-func fixturesKey(rel Release, tables []table) string {
+// fixturesKey hashes the texts that make fixtures: a change makes them anew.
+func fixturesKey(rel Release, makers fs.FS) (string, error) {
 	h := sha256.New()
-	fmt.Fprintf(h, "%d %s %q\n", zooSteps, toolsText, formatYAML(rel))
-	for _, t := range tables {
-		fmt.Fprintf(h, "%s %q %q\n", t.name, t.schema, t.between)
-		for round := range zooRounds {
-			for _, w := range t.rows(seeded(t.name, round), round) {
-				fmt.Fprintf(h, "%s %v\n", w.cql, w.args)
-			}
+	err := fs.WalkDir(makers, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
 		}
-	}
-	return fmt.Sprintf("%s-%s-%x", rel.Release, rel.Format, h.Sum(nil)[:8])
+		text, err := fs.ReadFile(makers, name)
+		fmt.Fprintf(h, "%s %d %s", name, len(text), text)
+		return err
+	})
+	return fmt.Sprintf("%s-%s-%x", rel.Release, rel.Format, h.Sum(nil)[:8]), err
 }
 
 // listFixtures finds the SSTables of a directory of fixtures. Those of an index

@@ -102,6 +102,8 @@ func (n *Node) start(ctx context.Context, jvm string) error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("start node %s: %w: %s", n.Address, err, out)
 	}
+	ctx, stop := context.WithTimeout(ctx, startTimeout)
+	defer stop()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go n.cancelWhenDead(ctx, cancel)

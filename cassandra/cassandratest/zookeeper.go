@@ -13,16 +13,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// zooSteps counts the changes to what is done here: fixtures are made anew when it
-// does.
-const zooSteps = 1
-
 // zooWriters is how many writes are under way at once.
 const zooWriters = 16
 
 // makeFixtures runs a node of the release for as long as it takes to write the
 // zoo, and leaves its SSTables and the texts about them.
-func makeFixtures(ctx context.Context, rel Release, tables []table, dir string) error {
+func makeFixtures(ctx context.Context, rel Release, dir string) error {
 	c, err := New(filepath.Join(dir, "node"), Options{Version: rel.Release, Heap: "512M", ExtraYAML: formatYAML(rel)})
 	if err != nil {
 		return err
@@ -33,7 +29,7 @@ func makeFixtures(ctx context.Context, rel Release, tables []table, dir string) 
 	if err := n.start(ctx, "-Dcassandra.test.flush_local_schema_changes=false"); err != nil {
 		return err
 	}
-	if err := n.makeZoo(ctx, tables); err != nil {
+	if err := n.makeZoo(ctx, zooTables(rel)); err != nil {
 		return err
 	}
 	if err := n.Stop(ctx); err != nil {
@@ -118,8 +114,6 @@ func createZoo(s *gocql.Session, tables []table) error {
 
 func execAll(s *gocql.Session, statements []string) error {
 	for _, stmt := range statements {
-		// A type is named without its keyspace inside of others.
-		stmt = strings.NewReplacer("<inner_type", "<zoo.inner_type", "<outer_type", "<zoo.outer_type", "m_udt inner_type", "m_udt zoo.inner_type").Replace(stmt)
 		if err := s.Query(stmt).Exec(); err != nil {
 			return fmt.Errorf("%s: %w", stmt, err)
 		}
