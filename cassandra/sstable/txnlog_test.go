@@ -93,7 +93,13 @@ var (
 	others = []string{"nb-33-big-Data.db", "manifest.json", "other nb-1-big-Data.db"}
 )
 
-func TestLive(t *testing.T) {
+// liveCase is a log in two copies and what it leaves of the two directories.
+type liveCase struct {
+	what, log1, log2 string
+	want             []string // of before and after; nil where the log is damaged
+}
+
+func liveCases() []liveCase {
 	text := func(records ...LogRecord) string {
 		var b strings.Builder
 		for _, r := range records {
@@ -103,10 +109,7 @@ func TestLive(t *testing.T) {
 	}
 	all := text(made, old1, old2)
 	more := LogRecord{Type: LogRemove, Path: "/d1/t/nb-1-big-", UpdateTime: 5_000_123, Files: 4}
-	tests := []struct {
-		what, log1, log2 string
-		want             []string // of before and after; nil where the log is damaged
-	}{
+	return []liveCase{
 		{"a compaction that writes", text(made), text(made), before},
 		{"one about to commit", all, all, before},
 		{"one that committed", all + text(commit), all + text(commit), after},
@@ -135,7 +138,10 @@ func TestLive(t *testing.T) {
 		{"a removal as 3.11 names it", text(LogRecord{Type: LogRemove, Path: "/d1/t/nb-3-big", UpdateTime: 7_000_000, Files: 1}, commit), "", before},
 		{"nothing", "", "", append(before[:5:5], after...)},
 	}
-	for _, tt := range tests {
+}
+
+func TestLive(t *testing.T) {
+	for _, tt := range liveCases() {
 		t.Run(tt.what, func(t *testing.T) {
 			live, err := Live(twoDirectories(tt.log1, tt.log2))
 			if tt.want == nil {
