@@ -43,10 +43,10 @@ func (d *listing) of(prefix string) []string {
 
 // Live returns for each directory the names that are not left over by a
 // transaction, in order: all but the logs, the files that an unfinished transaction
-// was writing, and the files that a finished one has replaced. It judges as
-// LogAwareFileLister and LogFile of Cassandra do, which may refuse to start where
-// this gives [ErrDamagedLog]. On a running node that error can also mean that the
-// files changed while they were listed: list again.
+// was writing, and the files that a finished one has replaced. It judges all copies
+// of a log together, as a node does when it starts (LogFile and LogReplicaSet), and
+// gives [ErrDamagedLog] where that node would refuse. On a running node that error
+// can also mean that the files changed while they were listed: list again.
 func Live(dirs []Directory) ([][]string, error) {
 	listings := make(map[string]*listing)
 	copies := make(map[string][][]byte)
