@@ -22,7 +22,7 @@ func jsonValue(t Type, b []byte) (any, error) {
 		return nil, nil
 	}
 	switch t.Class {
-	case "ReversedType", "FrozenType":
+	case "ReversedType", "FrozenType", "PartitionerDefinedOrder":
 		return jsonValue(t.Params[0], b)
 	case "ListType", "SetType":
 		return jsonList(t, b)
