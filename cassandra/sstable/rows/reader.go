@@ -15,6 +15,7 @@ import (
 type Reader struct {
 	layout *layout
 	window window
+	limit  int // MaxUnfiltered, but for tests
 	err    error
 	loose  bool // whether something before body was not canonical
 
@@ -49,6 +50,7 @@ func NewReader(src io.Reader, version string, header sstable.Header) (*Reader, e
 	return &Reader{
 		layout:     l,
 		window:     window{src: src},
+		limit:      MaxUnfiltered,
 		clustering: make([][]byte, len(l.clustering)),
 		present:    make([]int, max(len(l.static.columns), len(l.regular.columns))),
 	}, nil
@@ -160,7 +162,7 @@ func readMarkedFirst(c *cursor) DeletionTime {
 
 // more makes n bytes unread or says why not.
 func (r *Reader) more(n int) error {
-	if n > MaxUnfiltered {
+	if n > r.limit {
 		return ErrTooLarge
 	}
 	err := r.window.fill(n)

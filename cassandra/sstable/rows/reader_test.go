@@ -174,6 +174,17 @@ func TestARowLargerThanAReaderHoldsIsAnErrorOfItsOwn(t *testing.T) {
 	}
 }
 
+func TestTheLimitOfARowHoldsInAWindowThatHasMore(t *testing.T) {
+	b := stream(t, "20 00 01 61 02 04 0c"+strings.Repeat("20 00 01 61 02 07 0c", 20)+"01")
+	for limit, want := range map[int]error{6: ErrTooLarge, 7: nil} {
+		r := newReader(t, b, "oa", one)
+		r.limit = limit
+		if err := visit(r); !errors.Is(err, want) {
+			t.Errorf("rows of 7 bytes, limit %d: error %v", limit, err)
+		}
+	}
+}
+
 func TestRowsLargerThanAWindowAreReadWhole(t *testing.T) {
 	value := bytes.Repeat([]byte("0123456789"), windowSize)
 	live := Liveness{Timestamp: NoTimestamp, Expiration: NoDeletion}

@@ -1,6 +1,9 @@
 package rows
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // NextUnfiltered goes to the next row or marker of the partition, over what is left of
 // the present one. The static row comes first.
@@ -64,11 +67,13 @@ func (r *Reader) readUnfiltered(c *cursor) (need int, end bool) {
 	if c.short {
 		return again, false
 	}
-	if size > MaxUnfiltered {
-		return MaxUnfiltered + 1, false
-	}
-	total := c.i + int(size)
-	if c.bad != "" || total > len(c.b) {
+	total := c.i + int(min(size, uint64(r.limit)+1))
+	switch {
+	case c.bad != "":
+		return 0, false
+	case total > r.limit:
+		return math.MaxInt, false
+	case total > len(c.b):
 		return total, false
 	}
 	r.readRest(c, flags, total)
