@@ -45,7 +45,7 @@ const NoTimestamp = math.MinInt64
 
 // NoDeletion is the local deletion time of cells that do not expire. Releases before
 // 5.0 wrote [LegacyNoDeletion] in the one place where it is stored, the deletion of a
-// live complex column beside a deleted one.
+// live complex column beside a deleted one; an nb file may hold either.
 const (
 	NoDeletion       = math.MaxUint32
 	LegacyNoDeletion = math.MaxInt32

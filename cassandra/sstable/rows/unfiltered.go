@@ -15,9 +15,9 @@ import (
 //	marker   flags 1, bound 1, values 2, clustering, [size, previous size,] deletion,
 //	         deletion of the range that opens 0..1
 //
-// The size counts all after itself; the previous size is the distance to where the
-// unfiltered before began, be it in another place: a static row has 0, and for the one
-// after it the count starts with the partition.
+// The size counts all after itself. The previous size is the distance from where the
+// unfiltered before began; a static row has 0, and the first one behind it, or behind
+// the partition's head, counts from the start of the partition.
 func (r *Reader) NextUnfiltered() bool {
 	if !r.inside {
 		return false
