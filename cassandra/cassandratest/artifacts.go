@@ -28,12 +28,3 @@ func Artifacts(name string, coordinates ...string) (dir string, err error) {
 	}
 	return dir, nil
 }
-
-// Java returns the command that compiles and runs one file of Java with a class path.
-func Java(classpath, program string) (*exec.Cmd, error) {
-	path, err := java()
-	if err != nil {
-		return nil, err
-	}
-	return exec.Command(path, "-cp", classpath, program), nil
-}

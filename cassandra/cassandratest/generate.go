@@ -57,15 +57,11 @@ func generator(ctx context.Context) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	program, err := compile(ctx, "Generate", generateText, p.server.jars)
-	if err != nil {
-		return nil, err
-	}
 	cp, err := classpath(p.server.jars)
 	if err != nil {
 		return nil, err
 	}
 	// The writer buffers a file's rows as objects, several times their size.
-	args := append([]string{"-Xmx2500M", "-XX:+UseSerialGC", "-Dcassandra.clock=Generate$StandingClock"}, moduleOptions()...)
-	return exec.CommandContext(ctx, p.server.java, append(args, "-cp", program+":"+cp, "Generate")...), nil
+	options := append([]string{"-Xmx2500M", "-XX:+UseSerialGC", "-Dcassandra.clock=Generate$StandingClock"}, moduleOptions()...)
+	return Java(ctx, "Generate", generateText, cp, options...)
 }

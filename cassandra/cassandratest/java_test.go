@@ -87,3 +87,22 @@ func TestAProgramThatDoesNotCompileShowsWhy(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestAProgramRunsWithItsOptionsAndIsCompiledOnce(t *testing.T) {
+	t.Setenv("CBK_CACHE", t.TempDir())
+	const text = `class Said { public static void main(String[] args) { System.out.print(System.getProperty("said") + args[0]); } }`
+	for _, said := range []string{"one", "two"} {
+		cmd, err := Java(t.Context(), "Said", text, "", "-Dsaid="+said)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Args = append(cmd.Args, "!")
+		if out, err := cmd.Output(); err != nil || string(out) != said+"!" {
+			t.Errorf("said %q, %v", out, err)
+		}
+	}
+	compiled, err := filepath.Glob(os.Getenv("CBK_CACHE") + "/cassandra/java/Said-*/Said.class")
+	if err != nil || len(compiled) != 1 {
+		t.Errorf("compiled as %v, %v", compiled, err)
+	}
+}

@@ -9,16 +9,35 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
 
+// Java returns the command that runs a Java class on Java 17, given its text, a class
+// path, which may be empty, and options for the JVM. The class is compiled once for
+// each text and class path.
+func Java(ctx context.Context, class, text, classpath string, options ...string) (*exec.Cmd, error) {
+	path, err := java()
+	if err != nil {
+		return nil, err
+	}
+	program, err := compile(ctx, class, text, classpath)
+	if err != nil {
+		return nil, err
+	}
+	if classpath != "" {
+		program += ":" + classpath
+	}
+	return exec.CommandContext(ctx, path, append(slices.Clone(options), "-cp", program, class)...), nil
+}
+
 // compile turns the text of a Java class into a directory with its class files,
-// once for each text. It targets Java 11, the oldest that runs here. jars are what
-// the text refers to, or empty.
-func compile(ctx context.Context, class, text, jars string) (string, error) {
-	dir, err := cached(fmt.Sprintf("java/%s-%x", class, sha256.Sum256([]byte(text+jars)))[:40], func(dir string) error {
-		return compileInto(ctx, dir, class, text, jars)
+// once for each text and class path. It targets Java 11, the oldest that runs here.
+func compile(ctx context.Context, class, text, classpath string) (string, error) {
+	key := sha256.Sum256([]byte(classpath + "\x00" + text))
+	dir, err := cached(fmt.Sprintf("java/%s-%x", class, key[:12]), func(dir string) error {
+		return compileInto(ctx, dir, class, text, classpath)
 	})
 	if err != nil {
 		return "", fmt.Errorf("compile %s.java: %w", class, err)
@@ -26,7 +45,7 @@ func compile(ctx context.Context, class, text, jars string) (string, error) {
 	return dir, nil
 }
 
-func compileInto(ctx context.Context, dir, class, text, jars string) error {
+func compileInto(ctx context.Context, dir, class, text, classpath string) error {
 	javac, err := javac()
 	if err != nil {
 		return err
@@ -36,12 +55,8 @@ func compileInto(ctx context.Context, dir, class, text, jars string) error {
 		return err
 	}
 	args := []string{"--release", "11", "-nowarn", "-d", dir}
-	if jars != "" {
-		cp, err := classpath(jars)
-		if err != nil {
-			return err
-		}
-		args = append(args, "-cp", cp)
+	if classpath != "" {
+		args = append(args, "-cp", classpath)
 	}
 	if out, err := exec.CommandContext(ctx, javac, append(args, source)...).CombinedOutput(); err != nil {
 		return fmt.Errorf("javac: %w\n%s", err, lastLines(out, 20))

@@ -2,9 +2,11 @@ package chunk
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -52,7 +54,12 @@ func libraries(t *testing.T) (all []*library) {
 }
 
 func (l *library) start(t *testing.T, jar string) {
-	cmd, err := cassandratest.Java(jar, filepath.Join("testdata", "Blocks.java"))
+	text, err := os.ReadFile(filepath.Join("testdata", "Blocks.java"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// It ends with its input, after the test: the test's own context would kill it before.
+	cmd, err := cassandratest.Java(context.WithoutCancel(t.Context()), "Blocks", string(text), jar)
 	if err != nil {
 		t.Fatal(err)
 	}
