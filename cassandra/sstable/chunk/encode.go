@@ -64,19 +64,22 @@ const (
 )
 
 func (h hashing) slot(eight uint64) uint64 {
-	return eight << (h.drop & 63) * h.prime >> (h.keep & 63) & (1<<smallBits - 1)
+	return eight << (h.drop & 63) * h.prime >> (h.keep & 63) & (1<<largeBits - 1)
 }
 
-// table holds, for each hash, the last position that had it, and 0 for none: the
+// A table holds, for each hash, the last position that had it, and 0 for none: the
 // search compares bytes, so that an empty slot proposes the start of the block.
-type table[T uint16 | uint32] [1 << smallBits]T
+type (
+	smallTable [1 << smallBits]uint16
+	largeTable [1 << largeBits]uint32
+)
 
 // Encoder compresses blocks bit for bit as one dialect does. It holds only its
-// tables, 48 KiB, and may not be used concurrently.
+// tables, 32 KiB, and may not be used concurrently.
 type Encoder struct {
 	dialect Dialect
-	small   table[uint16]
-	large   table[uint32] // only the first half of it is used
+	small   smallTable
+	large   largeTable
 }
 
 // NewEncoder returns an encoder of the dialect, which is Early or Late.
@@ -103,12 +106,12 @@ func (e *Encoder) AppendBlock(dst, plain []byte) []byte {
 	case len(plain) < minLength:
 	case len(plain) < smallLimit:
 		clear(e.small[:])
-		search(&b, &e.small, hashing{prime4, 32, 64 - smallBits})
+		searchSmall(&b, &e.small)
 	case e.dialect == Early:
-		clear(e.large[:1<<largeBits])
+		clear(e.large[:])
 		search(&b, &e.large, hashing{prime4, 32, 64 - largeBits})
 	default:
-		clear(e.large[:1<<largeBits])
+		clear(e.large[:])
 		search(&b, &e.large, hashing{prime5, 24, 64 - largeBits})
 	}
 	b.literals(len(plain))
@@ -125,7 +128,7 @@ type block struct {
 
 // search writes all sequences of the block. After a match, the position behind it
 // is tried at once; only where that fails does the search proper go on.
-func search[T uint16 | uint32](b *block, t *table[T], h hashing) {
+func search(b *block, t *largeTable, h hashing) {
 	src := b.src
 	for at := 1; ; at++ {
 		var ref int
@@ -143,11 +146,11 @@ func search[T uint16 | uint32](b *block, t *table[T], h hashing) {
 			if at > len(src)-mfLimit {
 				return
 			}
-			t[h.slot(load64(src, at-2))] = T(at - 2)
+			t[h.slot(load64(src, at-2))] = uint32(at - 2)
 			eight := load64(src, at)
 			slot := h.slot(eight)
 			ref = int(t[slot])
-			t[slot] = T(at)
+			t[slot] = uint32(at)
 			if at-ref > maxDistance || load32(src, ref) != uint32(eight) {
 				break
 			}
@@ -157,7 +160,7 @@ func search[T uint16 | uint32](b *block, t *table[T], h hashing) {
 
 // find returns the next position from at on that has a match, and the match. There
 // is none where the search gets past the limit; then both are 0.
-func find[T uint16 | uint32](src []byte, t *table[T], h hashing, at, limit int) (found, ref int) {
+func find(src []byte, t *largeTable, h hashing, at, limit int) (found, ref int) {
 	eight := load64(src, at)
 	step := 1
 	for tries := 1 << skipTrigger; ; tries++ {
@@ -167,7 +170,7 @@ func find[T uint16 | uint32](src []byte, t *table[T], h hashing, at, limit int) 
 		}
 		slot := h.slot(eight)
 		ref = int(t[slot])
-		t[slot] = T(at)
+		t[slot] = uint32(at)
 		if load32(src, ref) == uint32(eight) && at-ref <= maxDistance {
 			return at, ref
 		}
@@ -199,6 +202,15 @@ func matching(src []byte, at, ref int) int {
 //	literal length(4 bits) match length(4 bits) [bytes of the literal length]
 //	literals offset(2, little-endian) [bytes of the match length]
 func (b *block) sequence(at, offset, more int) {
+	run := at - b.anchor
+	d, s := b.dst[b.n:], b.src[b.anchor:]
+	if run < 15 && more < 15 && len(d) >= 32 && len(s) >= 16 {
+		d[0] = byte(run<<4 | more)
+		move16(d[1:], s)
+		binary.LittleEndian.PutUint16(d[1+run:], uint16(offset))
+		b.n += 3 + run
+		return
+	}
 	token := b.n
 	b.literals(at)
 	binary.LittleEndian.PutUint16(b.dst[b.n:], uint16(offset))
