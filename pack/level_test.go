@@ -122,6 +122,29 @@ func TestTheBestLevelSavesBytes(t *testing.T) {
 	}
 }
 
+func TestContentThatShrinksALotGetsMoreWorkAtOnce(t *testing.T) {
+	c, hard := newCodec(t), newCodec(t)
+	if err := hard.SetLevel(pack.Default); err != nil {
+		t.Fatal(err)
+	}
+	plain := rows(4 << 20)
+	if fast, more := len(c.Encode(nil, plain)), len(hard.Encode(nil, plain)); fast != more {
+		t.Errorf("rows became %d bytes, not %d", fast, more)
+	}
+	// Noise of a hundred values and a few words shrinks by less than a third.
+	dull := noise(1, 4<<20)
+	for i := range dull {
+		dull[i] %= 100
+	}
+	for i := 0; i < len(dull); i += 200 {
+		copy(dull[i:], "some words")
+	}
+	fast, more := len(c.Encode(nil, dull)), len(hard.Encode(nil, dull))
+	if fast == more || fast > len(dull)*97/100 {
+		t.Errorf("%d bytes of noise became %d, and %d at another level", len(dull), fast, more)
+	}
+}
+
 func TestALevelTakesAtMostEightMiBAProcessor(t *testing.T) {
 	c, plain := newCodec(t), rows(pack.MaxBlob)
 	for _, level := range levels {
