@@ -93,6 +93,7 @@ func TestASecondReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("finds every file as it was", func(t *testing.T) { compareBackups(t, s, &m) })
+	t.Run("meets every kind of recipe", func(t *testing.T) { compareRecipes(t, s) })
 	t.Run("tells which attempt is the backup", func(t *testing.T) { compareAttempts(t, s) })
 	t.Run("finds in packs what shards say of them", func(t *testing.T) { compareTails(t, s) })
 	t.Run("knows the keys that a writer is told", func(t *testing.T) { compareKeys(t, s, m.key) })

@@ -2,13 +2,15 @@ package docs
 
 import (
 	"bytes"
+	"encoding/binary"
+	"hash/crc32"
 	"maps"
 	"path"
 	"slices"
 	"strings"
 )
 
-// The sections from full copies to recipes: from a root to the files of a node.
+// The sections from full copies to recipes, but for LZ4: from a root to the files of a node.
 
 // Full copy
 
@@ -73,23 +75,34 @@ func (s *second) readBackup(r *root) (n nodeBackup) {
 
 func (l *library) readPage(id hash, dir string, files map[string]string) {
 	c := cursor{l.blob(typeDescription, id)}
-	c.each(256, func() {
-		c.number(1024) // data directory
-		sub, prefix, recipe := string(c.bytes(512)), string(c.bytes(512)), c.hash()
-		how := cursor{l.blob(typeRecipe, recipe)}
-		c.each(256, func() {
-			name, size, want, content := string(c.bytes(512)), c.number(1<<50), c.hash(), c.bytes(128)
-			if size > 128 {
-				content = l.rebuild(&how)
-			}
-			demand((sub == "" || safe(sub)) && safe(prefix+name), "file name %q", prefix+name)
-			file := path.Join(dir, sub, prefix+name)
-			demand(uint64(len(content)) == size && bytes.Equal(sum(content), want[:]), "content of %s", file)
-			files[file] = string(content)
-		})
-		how.end()
-	})
+	c.each(256, func() { l.readSSTable(&c, dir, files) })
 	c.end()
+}
+
+func (l *library) readSSTable(c *cursor, dir string, files map[string]string) {
+	c.number(1024) // data directory
+	sub, prefix := string(c.bytes(512)), string(c.bytes(512))
+	how := cursor{l.blob(typeRecipe, c.hash())}
+	recipes := make(map[string]*recipe)
+	contents := make(map[string][]byte)
+	check := make(map[string]func([]byte) bool)
+	c.each(256, func() {
+		name, size, want, inline := string(c.bytes(512)), c.number(1<<50), c.hash(), c.bytes(128)
+		contents[name] = inline
+		check[name] = func(b []byte) bool { return uint64(len(b)) == size && bytes.Equal(sum(b), want[:]) }
+		if size > 128 {
+			demand(len(inline) == 0, "%s is inline and has a recipe", name)
+			recipes[name] = readRecipe(&how, name)
+		}
+	})
+	how.end()
+	l.rebuild(recipes, contents)
+	for name, content := range contents {
+		demand((sub == "" || safe(sub)) && safe(prefix+name), "file name %q", prefix+name)
+		file := path.Join(dir, sub, prefix+name)
+		demand(check[name](content), "content of %s", file)
+		files[file] = string(content)
+	}
 }
 
 func safe(name string) bool {
@@ -98,29 +111,137 @@ func safe(name string) bool {
 
 // Recipe
 
-func (l *library) rebuild(c *cursor) []byte {
-	demand(slices.Equal(c.take(2), []byte{1, 1}), "type of a recipe")
-	segments := c.byte()
-	demand(segments <= 1, "segments of a recipe")
-	if segments == 0 {
-		return join(l.named(c, 65536, typeData)...)
-	}
-	var content [][]byte
-	for _, segment := range l.named(c, 65536, typeRecipe) {
-		s := cursor{segment}
-		content = append(content, l.named(&s, 4096, typeData)...)
-		s.end()
-	}
-	return join(content...)
+const recipeBlobs, recipeLZ4, recipeDerived = 1, 2, 3
+
+type recipe struct {
+	typ      byte
+	version  string // lz4: of the SSTable
+	header   []byte // lz4
+	from     byte   // derived
+	every    uint64 // derived: bytes to a checksum
+	segments byte
+	refs     []ref
+	starts   []int // lz4: where the chunks of the rebuilt file begin
 }
 
-// named returns the blobs of a list of references.
-func (l *library) named(c *cursor, most uint64, typ byte) (blobs [][]byte) {
-	c.each(most, func() {
-		id, plain := c.hash(), c.number(8<<20)
-		b := l.blob(typ, id)
-		demand(uint64(len(b)) == plain, "length of blob %x", id)
-		blobs = append(blobs, b)
-	})
-	return blobs
+type ref struct {
+	id    hash
+	plain uint64
+	kind  byte
+}
+
+func readRecipe(c *cursor, name string) *recipe {
+	r := &recipe{typ: c.byte()}
+	demand(c.byte() == 1, "version of a recipe")
+	switch r.typ {
+	case recipeBlobs:
+	case recipeLZ4:
+		r.version, r.header = string(c.bytes(2)), c.bytes(65536)
+		demand(name == "Data.db" && len(r.version) == 2, "recipe of %s", name)
+	case recipeDerived:
+		r.from, r.every = c.byte(), c.number(1<<30)
+		info := r.from == 1 && name == "CompressionInfo.db" && r.every == 0
+		demand(info || r.from == 2 && name == "CRC.db" && r.every > 0, "recipe of %s", name)
+		return r
+	default:
+		demand(false, "type %d of a recipe", r.typ)
+	}
+	r.segments = c.byte()
+	demand(r.segments <= 1, "segments of a recipe")
+	r.refs = readRefs(c, 65536)
+	for _, one := range r.refs {
+		demand(one.kind == 0 || one.kind <= 2 && r.typ == recipeLZ4 && r.segments == 0, "kind %d", one.kind)
+	}
+	return r
+}
+
+func readRefs(c *cursor, most uint64) (refs []ref) {
+	c.each(most, func() { refs = append(refs, ref{c.hash(), c.number(8 << 20), c.byte()}) })
+	return refs
+}
+
+// rebuild makes the components that have recipes: first those that blobs make, then what follows from them.
+func (l *library) rebuild(recipes map[string]*recipe, contents map[string][]byte) {
+	derived := ""
+	for name, r := range recipes {
+		switch r.typ {
+		case recipeBlobs:
+			contents[name] = l.rebuildBlobs(r)
+		case recipeLZ4:
+			contents[name] = l.rebuildLZ4(r)
+		case recipeDerived:
+			demand(derived == "", "%s and %s are derived", name, derived)
+			derived = name
+		}
+	}
+	if derived == "" {
+		return
+	}
+	l.met[derived+" derived"]++
+	r, from := recipes[derived], recipes["Data.db"]
+	demand(from != nil && from.typ == map[byte]byte{1: recipeLZ4, 2: recipeBlobs}[r.from], "what %s is derived from", derived)
+	if r.from == 1 {
+		contents[derived] = from.info()
+	} else {
+		contents[derived] = checksums(contents["Data.db"], int(r.every))
+	}
+}
+
+func (l *library) rebuildBlobs(r *recipe) (content []byte) {
+	l.met["blobs"]++
+	for _, one := range l.runs(r) {
+		demand(one.kind == 0, "kind %d in blobs", one.kind)
+		content = append(content, one.content...)
+	}
+	return content
+}
+
+// run is the content of data blobs of one kind that follow each other.
+type run struct {
+	kind    byte
+	content []byte
+}
+
+func (l *library) runs(r *recipe) (runs []run) {
+	refs := r.refs
+	if r.segments == 1 {
+		refs = nil
+		for _, segment := range r.refs {
+			c := cursor{l.content(typeRecipe, segment)}
+			refs = append(refs, readRefs(&c, 4096)...)
+			c.end()
+		}
+	}
+	for i, one := range refs {
+		if i == 0 || one.kind != refs[i-1].kind {
+			runs = append(runs, run{kind: one.kind})
+		}
+		last := &runs[len(runs)-1]
+		last.content = append(last.content, l.content(typeData, one)...)
+	}
+	return runs
+}
+
+func (l *library) content(typ byte, of ref) []byte {
+	b := l.blob(typ, of.id)
+	demand(uint64(len(b)) == of.plain, "length of blob %x", of.id)
+	return b
+}
+
+// checksums is a CRC.db.
+func checksums(data []byte, length int) []byte {
+	out := binary.BigEndian.AppendUint32(nil, uint32(length))
+	for piece := range slices.Chunk(data, length) {
+		out = binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(piece))
+	}
+	return out
+}
+
+// info is a CompressionInfo.db, once Data.db was rebuilt.
+func (r *recipe) info() []byte {
+	out := bytes.Clone(r.header)
+	for _, start := range r.starts {
+		out = binary.BigEndian.AppendUint64(out, uint64(start))
+	}
+	return out
 }

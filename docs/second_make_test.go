@@ -49,8 +49,8 @@ type maker struct {
 }
 
 // makeRepository leaves every kind of object that the format describes: backups by a writer before and after a change of
-// its seal key, its successor's under the next generation of keys, one of them with a copy of its own, one that was
-// deleted, and one that died in its first attempt.
+// its seal key, its successor's under the next generation of keys, one of them with a copy of its own and one with every
+// kind of recipe, one that was deleted, and one that died in its first attempt.
 func makeRepository(t *testing.T) made {
 	t.Helper()
 	m := newMaker(t)
@@ -67,8 +67,9 @@ func makeRepository(t *testing.T) made {
 	m.node.remove("nb-2-big-Data.db")
 	m.revoke(firstID)
 	second, _ := m.writer()
-	m.take(second, "tuesday", snapshot.ModeDifferential)
 	m.take(second, "full", snapshot.ModeFull)
+	m.node.putCompressed()
+	m.take(second, "tuesday", snapshot.ModeDifferential)
 	m.collect()
 	return m.made
 }
@@ -82,7 +83,7 @@ func newMaker(t *testing.T) *maker {
 	t.Cleanup(func() { m.st.Close() })
 	settings := repo.DefaultSettings()
 	settings.PackSize = 1 << 20
-	settings.DataChunks = pack.Sizes{Min: 16 << 10, Bits: 14, Max: 128 << 10}
+	settings.DataChunks = pack.Sizes{Min: 4 << 10, Bits: 12, Max: 32 << 10}
 	settings.MetaChunks = pack.Sizes{Min: 4 << 10, Bits: 12, Max: 32 << 10}
 	m.must(repo.Init(t.Context(), m.st, settings, roles.Passphrase([]byte(passphrase), roles.Cost{Time: 1, Memory: 8, Threads: 1})))
 	m.owner = m.open(roles.WithPassphrase([]byte(passphrase)))

@@ -18,7 +18,7 @@ import (
 )
 
 // This is a reader of version 0 written from format.md alone, in its order: here from the notation to config, then
-// second_keys_test.go, second_content_test.go and second_files_test.go. It knows nothing of cbk's packages. It takes the
+// second_keys_test.go, second_content_test.go, second_files_test.go and second_lz4_test.go. It knows nothing of cbk's packages. It takes the
 // objects of a repository that fits in memory and ends with the files of its backups, or in a refusal.
 
 type (
@@ -40,6 +40,7 @@ type second struct {
 	indexSecret []byte
 	seals       map[keyID]hpke.PrivateKey
 	roots       map[string]*root // by name
+	met         map[string]int   // how often: recipes, and what is special in them
 	before      map[hash]hash    // of a root, or of one that was deleted: the root before
 }
 
@@ -62,7 +63,7 @@ func openSecond(objects map[string][]byte, passphrase string) *second {
 	s := &second{all: objects, objects: below(objects, ""),
 		principals: make(map[keyID]principal), ended: make(map[keyID]map[string]hash),
 		generations: make(map[string]int), seals: make(map[keyID]hpke.PrivateKey), before: make(map[hash]hash),
-		roots: make(map[string]*root)}
+		roots: make(map[string]*root), met: make(map[string]int)}
 	s.readConfig()
 	s.readTrustLog()
 	s.readGrant(s.openSlot(passphrase))

@@ -112,21 +112,24 @@ func (f *fetch) refuse(r Refused) {
 	f.result.Refused = append(f.result.Refused, r)
 }
 
-// content writes the components of pages one after another. Those that are whole get their names in g.
+// content writes the components of pages. Those that are whole get their names in g.
 func (f *fetch) content(ctx context.Context, g *errgroup.Group, pages []snapshot.Page) error {
-	var out *os.File
-	create := func(file snapshot.File) (w io.Writer, err error) {
+	out := make(map[*snapshot.Component]*os.File)
+	create := func(file snapshot.File) (io.Writer, error) {
 		dir := filepath.Join(f.dirs[file.SSTable.DataDir%len(f.dirs)], filepath.FromSlash(file.Table.Dir), file.SSTable.Sub)
 		if err := f.mkdir(dir); err != nil {
 			return nil, err
 		}
 		name := filepath.Join(dir, file.SSTable.Prefix+file.Component.Name+partSuffix)
-		out, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o644)
-		return out, err
+		w, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o644)
+		if err == nil {
+			out[file.Component] = w
+		}
+		return w, err
 	}
 	return f.snap.Content(ctx, pages, create, func(file snapshot.File, err error) error {
-		written := out
-		out = nil
+		written := out[file.Component]
+		delete(out, file.Component)
 		if err != nil {
 			return f.fail(file, f.settle(written, err))
 		}

@@ -113,6 +113,13 @@ func write(t *testing.T, path, content string) {
 // backup backs up a node that has these files, one map for each data directory, and opens what came of it.
 func (r *rig) backup(name string, dataDirs ...files) *snapshot.Snapshot {
 	r.t.Helper()
+	s, _ := r.backupWith(name, dataDirs...)
+	return s
+}
+
+// backupWith tells how the files are stored, too.
+func (r *rig) backupWith(name string, dataDirs ...files) (*snapshot.Snapshot, []snapshot.RecipeUse) {
+	r.t.Helper()
 	dir := r.t.TempDir()
 	yaml := "data_file_directories:\n"
 	for i, content := range dataDirs {
@@ -131,12 +138,12 @@ func (r *rig) backup(name string, dataDirs ...files) *snapshot.Snapshot {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	_, err = snapshot.Take(r.t.Context(), r.repo, &source{Node: n}, snapshot.Options{Name: name, Now: time.Now, Log: silentLog,
+	res, err := snapshot.Take(r.t.Context(), r.repo, &source{Node: n}, snapshot.Options{Name: name, Now: time.Now, Log: silentLog,
 		Progress: silent{}, Open: snapshot.OpenFile})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return r.open(name)
+	return r.open(name), res.Recipes
 }
 
 func (r *rig) open(name string) *snapshot.Snapshot {

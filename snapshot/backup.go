@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"cbk/cassandra/node"
 	"cbk/cassandra/ring"
 	"cbk/pack"
@@ -37,6 +35,7 @@ type Options struct {
 	Name         string           // of the backup; empty: the UTC time
 	Domain       string           // whose blobs it shares; empty: the node's host id
 	Mode         string           // empty: ModeDifferential
+	Recipe       string           // of files that are read: RecipeAuto, which empty means, or RecipeBlobs
 	KeepSnapshot bool             // leave Cassandra's snapshot where it is
 	Now          func() time.Time // the clock
 	Log          *slog.Logger
@@ -55,9 +54,10 @@ type Progress interface {
 type Result struct {
 	Catalogue
 	Copied       repo.Copied
-	Overtaken    int    // times that gc made the backup store something again
-	SnapshotLeft string // tag of a Cassandra snapshot that is still there, "" if it was cleared
-	ClearFailure error  // why it could not be cleared, nil if it was to be kept
+	Recipes      []RecipeUse // by recipe and reason
+	Overtaken    int         // times that gc made the backup store something again
+	SnapshotLeft string      // tag of a Cassandra snapshot that is still there, "" if it was cleared
+	ClearFailure error       // why it could not be cleared, nil if it was to be kept
 }
 
 // clearTimeout bounds the removal of Cassandra's snapshot when the backup's own context has ended.
@@ -89,15 +89,19 @@ type backup struct {
 	overtaken int
 	before    int64 // bytes put by sessions that gc overtook
 
+	// streams has room for each SSTable that is read at a time, whatever their pages: each holds some 8 MiB.
+	streams chan struct{}
+
 	mu     sync.Mutex
 	tables []*Table
+	uses   *recipeUses
 }
 
 // Take takes a snapshot of the node, stores it and clears it. Nothing is recorded unless everything was stored. The
 // error matches repo.ErrSnapshotExists for a name that is taken, context.Canceled when interrupted: what was uploaded by
 // then is found by the next backup.
 func Take(ctx context.Context, r *repo.Repo, src Source, opt Options) (res *Result, err error) {
-	b := &backup{opt: opt, src: src}
+	b := &backup{opt: opt, src: src, streams: make(chan struct{}, runtime.GOMAXPROCS(0)+1)}
 	if err := b.identify(ctx); err != nil {
 		return nil, err
 	}
@@ -126,7 +130,7 @@ func Take(ctx context.Context, r *repo.Repo, src Source, opt Options) (res *Resu
 	if err := b.facts.sweep(); err != nil {
 		opt.Log.Warn("local cache not tidied", "error", err)
 	}
-	res.Catalogue, res.Copied, res.Overtaken = b.cat, b.s.Copied(), b.overtaken
+	res.Catalogue, res.Copied, res.Overtaken, res.Recipes = b.cat, b.s.Copied(), b.overtaken, b.uses.sorted()
 	return res, nil
 }
 
@@ -153,7 +157,7 @@ func (b *backup) identify(ctx context.Context) error {
 		b.cat.Backup = DefaultName(b.cat.Started)
 	}
 	b.domain = cmp.Or(b.opt.Domain, b.cat.HostID)
-	return errors.Join(CheckName(b.cat.Backup), CheckMode(b.cat.Mode), repo.CheckDomain(b.domain))
+	return errors.Join(CheckName(b.cat.Backup), CheckMode(b.cat.Mode), CheckRecipe(b.opt.Recipe), repo.CheckDomain(b.domain))
 }
 
 // free refuses a name that is taken before Cassandra is bothered.
@@ -216,7 +220,7 @@ func (b *backup) keep(ctx context.Context, dirs []node.TableDir, schema node.Sch
 }
 
 func (b *backup) store(ctx context.Context, dirs []node.TableDir, schema node.Schema) error {
-	b.tables = nil
+	b.tables, b.uses = nil, &recipeUses{}
 	if err := b.storeTables(ctx, dirs); err != nil {
 		return err
 	}
@@ -311,78 +315,6 @@ func checkTables(before, after []node.Table, dirs []node.TableDir) error {
 	n := len(missing)
 	return fmt.Errorf("the snapshot lacks %d of %d tables: %s; is this the cassandra.yaml of the running node, and can its data directories be read?",
 		n, len(before), strings.Join(missing[:min(n, 5)], ", "))
-}
-
-// storeTables stores the snapshot page by page: a page is what one goroutine handles, and all that is held in memory.
-func (b *backup) storeTables(ctx context.Context, dirs []node.TableDir) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0) + 1)
-	for i := range dirs {
-		t := b.table(&dirs[i])
-		list, err := dirs[i].SSTables()
-		if err != nil {
-			return errors.Join(fmt.Errorf("list %s.%s: %w", dirs[i].Keyspace, dirs[i].Table, err), g.Wait())
-		}
-		for _, s := range list {
-			for _, f := range s.Files {
-				b.opt.Progress.Expect(f.Size)
-			}
-		}
-		for page := range slices.Chunk(list, pageSSTables) {
-			slot := len(t.Pages)
-			b.reserve(t)
-			g.Go(func() error { return b.storePage(ctx, &dirs[i], t, slot, page) })
-		}
-	}
-	return g.Wait()
-}
-
-// table returns the entry of a table; the directories of one table in several data directories share it.
-func (b *backup) table(d *node.TableDir) *Table {
-	if n := len(b.tables); n > 0 {
-		if t := b.tables[n-1]; t.Keyspace == d.Keyspace && t.Name == d.Table && t.ID == d.ID {
-			return t
-		}
-	}
-	t := &Table{Keyspace: d.Keyspace, Name: d.Table, ID: d.ID, Dir: d.Live}
-	b.tables = append(b.tables, t)
-	return t
-}
-
-func (b *backup) reserve(t *Table) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	t.Pages, t.refs = append(t.Pages, ID{}), append(t.refs, nil)
-}
-
-func (b *backup) storePage(ctx context.Context, d *node.TableDir, t *Table, slot int, list []node.SSTable) error {
-	var cost Cost
-	out := make([]SSTable, 0, len(list))
-	refs := refWriter{b: b, cost: &cost}
-	for i := range list {
-		s, hows, err := b.storeSSTable(ctx, d, &list[i], &cost)
-		if err == nil {
-			err = refs.sstable(s, hows)
-		}
-		if err != nil {
-			return err
-		}
-		out = append(out, *s)
-	}
-	ref, added, err := b.s.Put(pack.Description, encodePage(out))
-	if err != nil {
-		return err
-	}
-	cost.stored(added)
-	if err := refs.end(ref.ID); err != nil {
-		return err
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	t.Pages[slot] = ID(ref.ID)
-	t.refs[slot] = refs.segments
-	t.Cost.add(cost)
-	return nil
 }
 
 // describe stores what a node snapshot consists of beside its tables and returns its root.

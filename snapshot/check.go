@@ -363,7 +363,7 @@ func (c *check) locate(ctx context.Context, s *Snapshot, how recipe) (faults []e
 	}
 	next := &segments{s: s}
 	next.add(how)
-	err = next.refs(ctx, how, func(refs []repo.Ref, err error) bool {
+	err = next.refs(ctx, how, func(refs []ref, err error) bool {
 		fault(err)
 		for _, ref := range refs {
 			c.refs.use(ref.ID)

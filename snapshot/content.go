@@ -2,14 +2,12 @@ package snapshot
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
-	"hash"
 	"io"
 	"iter"
 	"sync/atomic"
 
+	"cbk/cassandra/sstable/peel"
 	"cbk/pack"
 	"cbk/repo"
 )
@@ -21,8 +19,8 @@ type File struct {
 	Component *Component
 }
 
-// Content writes each component of the SSTables to the writer that create returns for it, one after another, and compares
-// it with its hash before done is called. Blobs are fetched ahead, those of many small components together. A component
+// Content writes each component of the SSTables to the writer that create returns for it and compares it with its hash
+// before done is called. One is written after another, but what follows from a Data.db beside it. Blobs are fetched ahead, those of many small components together. A component
 // that cannot be rebuilt as it was is a *repo.DamageError in the error given to done; done decides whether to go on. Where
 // create was called and the component cannot be finished, done is told so in any case.
 func (s *Snapshot) Content(ctx context.Context, pages []Page, create func(File) (io.Writer, error), done func(File, error) error) error {
@@ -50,9 +48,10 @@ func (s *Snapshot) Content(ctx context.Context, pages []Page, create func(File) 
 // part is a component on its way.
 type part struct {
 	File
-	how  recipe
-	err  error       // why not all its blobs are known
-	skip atomic.Bool // no more of it is needed
+	how     recipe
+	err     error       // why not all its blobs are known
+	skip    atomic.Bool // no more of it is needed
+	derived []*part     // what comes out with it
 }
 
 // rebuild writes the components of SSTables whose recipes are read.
@@ -60,14 +59,10 @@ func (s *Snapshot) rebuild(ctx context.Context, tables []*Table, list []*SSTable
 	p := &pouring{create: create, done: done}
 	next := &segments{s: s}
 	for i, t := range list {
-		for j := range t.Components {
-			one := &part{File: File{tables[i], t, &t.Components[j]}, how: hows[i].of(j)}
-			if !one.Component.inlined() {
-				one.err = hows[i].err
-			}
-			next.add(one.how)
-			p.parts = append(p.parts, one)
-		}
+		p.parts = append(p.parts, sstableParts(tables[i], t, &hows[i])...)
+	}
+	for _, one := range p.parts {
+		next.add(one.how)
 	}
 	var broken error
 	if err := s.rd.Fetch(ctx, wants(ctx, p.parts, next, &broken), p.blob); err != nil {
@@ -79,15 +74,42 @@ func (s *Snapshot) rebuild(ctx context.Context, tables []*Table, list []*SSTable
 	return p.upTo(len(p.parts))
 }
 
-// wants gives the data blobs of parts in order, tagged with the number of the part. What ends it early is put in broken.
+// sstableParts are the components of an SSTable, the derived ones as part of its Data.db.
+func sstableParts(table *Table, t *SSTable, how *recipes) (parts []*part) {
+	var data *part
+	var derived []*part
+	for j := range t.Components {
+		one := &part{File: File{table, t, &t.Components[j]}, how: how.of(j)}
+		if !one.Component.inlined() {
+			one.err = how.err
+		}
+		if one.how.typ == recipeDerived {
+			derived = append(derived, one)
+			continue
+		}
+		if j == t.data() {
+			data = one
+		}
+		parts = append(parts, one)
+	}
+	if data != nil {
+		data.derived = derived
+	}
+	return parts
+}
+
+// A want's tag is the number of its part, and in the last two bits the kind of its bytes.
+const kindBits = 2
+
+// wants gives the data blobs of parts in order. What ends it early is put in broken.
 func wants(ctx context.Context, parts []*part, next *segments, broken *error) iter.Seq[repo.Want] {
 	return func(yield func(repo.Want) bool) {
 		for i, p := range parts {
 			more := true
-			*broken = next.refs(ctx, p.how, func(refs []repo.Ref, err error) bool {
+			*broken = next.refs(ctx, p.how, func(refs []ref, err error) bool {
 				p.err = errors.Join(p.err, err)
 				for _, ref := range refs {
-					if more = more && yield(repo.Want{ID: ref.ID, Type: pack.Data, Tag: i}); !more || p.skip.Load() {
+					if more = more && yield(repo.Want{ID: ref.ID, Type: pack.Data, Tag: i<<kindBits | int(ref.Kind)}); !more || p.skip.Load() {
 						return false
 					}
 				}
@@ -105,23 +127,24 @@ type pouring struct {
 	create func(File) (io.Writer, error)
 	done   func(File, error) error
 	parts  []*part
-	next   int       // the part that is written or comes next
-	out    *verified // what there is of it, nil before it is begun
+	next   int     // the part that is written or comes next
+	out    *output // what there is of it, nil before it is begun
 }
 
 // blob takes the next blob of a part.
 func (p *pouring) blob(w repo.Want, plain []byte, err error) error {
-	if w.Tag < p.next {
+	number, kind := w.Tag>>kindBits, peel.Kind(w.Tag&(1<<kindBits-1))
+	if number < p.next {
 		return nil // the rest of a part that has failed
 	}
-	if err := p.upTo(w.Tag); err != nil {
+	if err := p.upTo(number); err != nil {
 		return err
 	}
 	if err == nil {
 		err = p.begin()
 	}
 	if err == nil {
-		_, err = p.out.Write(plain)
+		err = p.out.write(kind, plain)
 	}
 	if err == nil {
 		return nil
@@ -140,13 +163,9 @@ func (p *pouring) upTo(n int) error {
 	return nil
 }
 
-func (p *pouring) begin() error {
-	if p.out != nil {
-		return nil
-	}
-	w, err := p.create(p.parts[p.next].File)
-	if err == nil {
-		p.out = newVerified(w)
+func (p *pouring) begin() (err error) {
+	if p.out == nil {
+		p.out, err = newOutput(p.parts[p.next], p.create)
 	}
 	return err
 }
@@ -160,17 +179,22 @@ func (p *pouring) complete() error {
 		return err
 	}
 	if one.Component.inlined() {
-		if _, err := p.out.Write(one.Component.Inline); err != nil {
+		if err := p.out.write(peel.Stored, one.Component.Inline); err != nil {
 			return err
 		}
 	}
-	return p.out.match(one.Component)
+	return p.out.close()
 }
 
+// end tells what became of the part and of what came out with it.
 func (p *pouring) end(err error) error {
-	one := p.parts[p.next]
+	one, out := p.parts[p.next], p.out
 	p.next, p.out = p.next+1, nil
-	return p.done(one.File, err)
+	told := p.done(one.File, out.match(0, one, err))
+	for i, d := range one.derived {
+		told = errors.Join(told, p.done(d.File, out.match(1+i, d, err)))
+	}
+	return told
 }
 
 // abandon ends the part that is begun, if one is, with what ended the whole.
@@ -182,28 +206,4 @@ func (p *pouring) abandon(err error) error {
 		return told
 	}
 	return err
-}
-
-// verified counts and hashes what is written.
-type verified struct {
-	w   io.Writer
-	sum hash.Hash
-	n   int64
-}
-
-func newVerified(w io.Writer) *verified { return &verified{w: w, sum: sha256.New()} }
-
-// Write implements io.Writer.
-func (v *verified) Write(b []byte) (int, error) {
-	n, err := v.w.Write(b)
-	v.sum.Write(b[:n])
-	v.n += int64(n)
-	return n, err
-}
-
-func (v *verified) match(c *Component) error {
-	if v.n != c.Size || pack.ID(v.sum.Sum(nil)) != c.Hash {
-		return &repo.DamageError{Object: "component", What: fmt.Sprintf("rebuilt %d bytes that do not match its %d bytes and hash", v.n, c.Size)}
-	}
-	return nil
 }

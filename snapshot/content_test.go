@@ -25,11 +25,10 @@ func (r *rig) rebuilt(s *Snapshot) map[string]string {
 		tables = append(tables, &s.Node.Tables[i])
 	}
 	files := make(map[string]string)
-	var out strings.Builder
-	create := func(File) (io.Writer, error) { out.Reset(); return &out, nil }
+	out := make(writers)
 	err := s.Pages(r.t.Context(), tables, func(pages []Page) error {
-		return s.Content(r.t.Context(), pages, create, func(f File, err error) error {
-			files["0/"+f.Table.Dir+"/"+f.SSTable.File(f.Component)] = out.String()
+		return s.Content(r.t.Context(), pages, out.create, func(f File, err error) error {
+			files["0/"+f.Table.Dir+"/"+f.SSTable.File(f.Component)] = out.take(f)
 			return err
 		})
 	})
@@ -37,6 +36,20 @@ func (r *rig) rebuilt(s *Snapshot) map[string]string {
 		r.t.Fatal(err)
 	}
 	return files
+}
+
+// writers take the components that are being written.
+type writers map[*Component]*strings.Builder
+
+func (w writers) create(f File) (io.Writer, error) {
+	w[f.Component] = &strings.Builder{}
+	return w[f.Component], nil
+}
+
+// take returns what was written of a component.
+func (w writers) take(f File) string {
+	defer delete(w, f.Component)
+	return w[f.Component].String()
 }
 
 // counted opens the only node snapshot of a backup anew and counts the requests from then on.
@@ -146,7 +159,7 @@ func (r *rig) data(s *Snapshot, how recipe) (ids []pack.ID) {
 	r.t.Helper()
 	next := &segments{s: s}
 	next.add(how)
-	err := next.refs(r.t.Context(), how, func(refs []repo.Ref, err error) bool {
+	err := next.refs(r.t.Context(), how, func(refs []ref, err error) bool {
 		for _, ref := range refs {
 			ids = append(ids, ref.ID)
 		}
@@ -163,7 +176,7 @@ func TestSegmentsOfAPartThatIsGivenUpArePassedOver(t *testing.T) {
 	r, n := newRig(t), newNode(t, hostA, 1)
 	dir := n.table(0, "t", 1)
 	for i := range segmentsAtOnce + 4 {
-		n.put(fmt.Sprintf("%s/nb-%02d-big-Index.db", dir, i), noise(byte(i), 600<<10))
+		n.put(fmt.Sprintf("%s/nb-%02d-big-Index.db", dir, i), noise(byte(i), 1<<20))
 	}
 	r.take(n, "one")
 	s := r.snapshot("one")
@@ -178,8 +191,8 @@ func TestSegmentsOfAPartThatIsGivenUpArePassedOver(t *testing.T) {
 	}
 	for i, how := range hows {
 		took := 0
-		err := next.refs(t.Context(), how, func(refs []repo.Ref, err error) bool {
-			want := r.data(s, recipe{segmented: true, refs: hows[i].refs[took : took+1]})
+		err := next.refs(t.Context(), how, func(refs []ref, err error) bool {
+			want := r.data(s, recipe{typ: recipeBlobs, segmented: true, refs: hows[i].refs[took : took+1]})
 			took++
 			if err != nil || len(refs) != len(want) || refs[0].ID != want[0] {
 				t.Errorf("segment %d of %d: %d refs, %v", took, i, len(refs), err)
@@ -325,7 +338,7 @@ func TestNoMoreIsWantedOfAComponentThatIsGivenUp(t *testing.T) {
 	for name, keep := range map[string]int{"after its first blob": 1, "after some": 5, "never": 1 << 20} {
 		var parts []*part
 		next := &segments{s: s}
-		var want []int // tags
+		var want []int // numbers of parts
 		for i := range list {
 			how := r.recipes(s, &list[i])[0]
 			next.add(how)
@@ -335,9 +348,9 @@ func TestNoMoreIsWantedOfAComponentThatIsGivenUp(t *testing.T) {
 		var got []int
 		var broken error
 		for w := range wants(t.Context(), parts, next, &broken) {
-			got = append(got, w.Tag)
-			if n := len(got); n >= keep && got[n-keep] == w.Tag {
-				parts[w.Tag].skip.Store(true)
+			got = append(got, w.Tag>>kindBits)
+			if n := len(got); n >= keep && got[n-keep] == w.Tag>>kindBits {
+				parts[w.Tag>>kindBits].skip.Store(true)
 			}
 		}
 		if broken != nil || !slices.Equal(got, want) {

@@ -6,7 +6,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cbk/cassandra/node"
-	"cbk/repo"
 )
 
 func TestFactsOfTwoDirectoriesDoNotMix(t *testing.T) {
@@ -32,8 +31,8 @@ func TestFactsOfTwoDirectoriesDoNotMix(t *testing.T) {
 func TestFactsComeBackAsTheyWere(t *testing.T) {
 	want := []fileFact{
 		{name: "nb-1-big-Data.db", inode: 1 << 63, size: maxSize, mtime: -5, read: 1 << 60, hash: filled(1),
-			how: recipe{segmented: true, refs: []repo.Ref{{ID: filled(2), Plain: 9}}}},
-		{name: "nb-1-big-TOC.txt", inode: 2, size: 5, mtime: 1 << 60, hash: filled(3), how: recipe{refs: []repo.Ref{}}},
+			how: recipe{typ: recipeBlobs, segmented: true, refs: []ref{{ID: filled(2), Plain: 9}}}},
+		{name: "nb-1-big-TOC.txt", inode: 2, size: 5, mtime: 1 << 60, hash: filled(3), how: recipe{typ: recipeBlobs, refs: []ref{}}},
 	}
 	got, err := decodeFact(append(make([]byte, 8), encodeFact(want)...))
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(fileFact{}, recipe{})); err != nil || diff != "" {

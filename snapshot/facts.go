@@ -43,6 +43,14 @@ type fileFact struct {
 	how   recipe // empty for inline components
 }
 
+// hows is the recipe of a file that is not inline.
+func (f *fileFact) hows() []recipe {
+	if f.how.typ == 0 {
+		return nil
+	}
+	return []recipe{f.how}
+}
+
 func openFacts(s *repo.Session, now time.Time) (*facts, error) {
 	b, err := s.Facts().Fact([]byte("epoch"))
 	if err != nil {
@@ -85,10 +93,10 @@ func (f *facts) lookup(t *node.TableDir, s *node.SSTable) map[string]fileFact {
 // unchanged reports whether a fact still describes a file and all of its content is known to the repository.
 func (f *facts) unchanged(fact *fileFact, file *node.File) bool {
 	same := fact.inode == file.Inode && fact.size == file.Size && fact.mtime == file.ModTime.UnixNano()
-	return same && f.complete(fact.how)
+	return same && f.complete(&fact.how)
 }
 
-func (f *facts) complete(how recipe) bool {
+func (f *facts) complete(how *recipe) bool {
 	for _, ref := range how.refs {
 		if ok, err := f.s.Known(ref.ID); err != nil || !ok {
 			return false
@@ -101,7 +109,7 @@ func (f *facts) complete(how recipe) bool {
 			return false
 		}
 		refs, err := decodeSegment(b[8:])
-		if err != nil || len(refs) == 0 || !f.complete(recipe{refs: refs}) {
+		if err != nil || len(refs) == 0 || !f.complete(&recipe{refs: refs}) {
 			return false
 		}
 		if f.segment(ref.ID, b[8:]) != nil {
@@ -144,7 +152,8 @@ func encodeFact(files []fileFact) []byte {
 		e.Uvarint(uint64(f.size))
 		e.String(strconv.FormatInt(f.mtime, 10)) // may lie before 1970
 		e.Fixed(f.hash[:])
-		e.Fixed(encodeRecipes([]recipe{f.how}))
+		e.Count(len(f.hows()))
+		e.Fixed(encodeRecipes(f.hows()))
 	}
 	return e.Out()
 }
@@ -163,7 +172,9 @@ func decodeFact(b []byte) ([]fileFact, error) {
 		}
 		f.mtime = mtime
 		d.Array(f.hash[:])
-		f.how = decodeRecipe(d)
+		if d.Count(1, 2) == 1 {
+			f.how = decodeRecipe(d)
+		}
 		files = append(files, f)
 	}
 	return files, d.Done()

@@ -10,7 +10,6 @@ import (
 
 	"cbk/cassandra/node"
 	"cbk/pack"
-	"cbk/repo"
 )
 
 // The components of one SSTable of the tests below: those that are always read, as a rule or because they are small, and
@@ -154,7 +153,7 @@ func (r *rig) dataBlobs(backup string) map[pack.ID]bool {
 			for _, how := range r.recipes(s, &list[i]) {
 				next := &segments{s: s}
 				next.add(how)
-				err := next.refs(r.t.Context(), how, func(refs []repo.Ref, err error) bool {
+				err := next.refs(r.t.Context(), how, func(refs []ref, err error) bool {
 					for _, ref := range refs {
 						blobs[ref.ID] = true
 					}

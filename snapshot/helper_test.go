@@ -172,10 +172,9 @@ func (r *rig) content(backup string) map[string]string {
 	s := r.snapshot(backup)
 	files := make(map[string]string)
 	for dir, list := range r.sstables(s) {
-		var out strings.Builder
-		create := func(File) (io.Writer, error) { out.Reset(); return &out, nil }
-		err := s.Content(r.t.Context(), []Page{{SSTables: list}}, create, func(f File, err error) error {
-			files[fmt.Sprintf("%d/%s/%s", f.SSTable.DataDir, dir, f.SSTable.File(f.Component))] = out.String()
+		out := make(writers)
+		err := s.Content(r.t.Context(), []Page{{SSTables: list}}, out.create, func(f File, err error) error {
+			files[fmt.Sprintf("%d/%s/%s", f.SSTable.DataDir, dir, f.SSTable.File(f.Component))] = out.take(f)
 			return err
 		})
 		if err != nil {

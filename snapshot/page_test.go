@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"cbk/cassandra/sstable/peel"
 	"cbk/pack"
 	"cbk/pack/wire"
 	"cbk/repo"
@@ -46,15 +47,19 @@ func TestAPageHasTheseBytes(t *testing.T) {
 }
 
 func TestARecipeAndASegmentHaveTheseBytes(t *testing.T) {
-	refs := []repo.Ref{{ID: filled(1), Plain: 127}, {ID: filled(2), Plain: 8 << 20}}
+	refs := []ref{{ID: filled(1), Plain: 127}, {ID: filled(2), Plain: 8 << 20}}
 	for _, c := range []struct {
 		name, want string
 		got        []byte
 	}{
-		{"recipes of three components", "010100" + "02" + hex32(1) + "7f" + hex32(2) + "80808004" + "010101" + "01" + hex32(1) + "7f" + "01010000",
-			encodeRecipes([]recipe{{refs: refs}, {segmented: true, refs: refs[:1]}, {}})},
+		{"recipes of three components", "010100" + "02" + hex32(1) + "7f" + "00" + hex32(2) + "80808004" + "00" + "010101" + "01" + hex32(1) + "7f" + "00" + "01010000",
+			encodeRecipes([]recipe{{typ: recipeBlobs, refs: refs}, {typ: recipeBlobs, segmented: true, refs: refs[:1]}, {typ: recipeBlobs}})},
 		{"recipes of an SSTable that is all inline", "", encodeRecipes(nil)},
-		{"a segment", "02" + hex32(1) + "7f" + hex32(2) + "80808004", encodeSegment(refs)},
+		{"recipes of a Data.db and its CompressionInfo.db", "0201" + "02" + text("nb") + "04" + text("head") + "00" + "02" + hex32(1) + "7f" + "02" + hex32(2) + "80808004" + "00" + "0301" + "01" + "00",
+			encodeRecipes([]recipe{{typ: recipeLZ4, layout: peel.Layout{Version: "nb", Header: []byte("head")},
+				refs: []ref{{ID: filled(1), Plain: 127, Kind: peel.Late}, refs[1]}}, {typ: recipeDerived, from: fromPeel}})},
+		{"the recipe of a CRC.db", "0301" + "02" + "808004", encodeRecipes([]recipe{{typ: recipeDerived, from: fromData, length: 64 << 10}})},
+		{"a segment", "02" + hex32(1) + "7f" + "00" + hex32(2) + "80808004" + "00", encodeSegment(refs)},
 	} {
 		if diff := cmp.Diff(c.want, hex.EncodeToString(c.got)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
@@ -85,8 +90,8 @@ var drawSSTable = rapid.Custom(func(t *rapid.T) SSTable {
 		Components: rapid.SliceOfN(drawComponent, 1, 12).Draw(t, "components")}
 })
 
-var drawRefs = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) repo.Ref {
-	return repo.Ref{ID: drawID.Draw(t, "blob"), Plain: rapid.Uint32Range(0, pack.MaxBlob).Draw(t, "size")}
+var drawRefs = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) ref {
+	return ref{ID: drawID.Draw(t, "blob"), Plain: rapid.Uint32Range(0, pack.MaxBlob).Draw(t, "size")}
 }), 1, 70)
 
 func TestPagesComeBackAsTheyWere(t *testing.T) {
@@ -114,7 +119,7 @@ func TestRecipesAndSegmentsComeBackAsTheyWere(t *testing.T) {
 			t.Errorf("%v (-want +got):\n%s", err, diff)
 		}
 		recipes := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) recipe {
-			return recipe{segmented: rapid.Bool().Draw(t, "segmented"), refs: drawRefs.Draw(t, "refs")}
+			return recipe{typ: recipeBlobs, segmented: rapid.Bool().Draw(t, "segmented"), refs: drawRefs.Draw(t, "refs")}
 		}), 1, 8).Draw(t, "recipes")
 		got, err := decodeRecipes(encodeRecipes(recipes), len(recipes))
 		if diff := cmp.Diff(recipes, got, cmp.AllowUnexported(recipe{})); err != nil || diff != "" {
@@ -128,8 +133,8 @@ func TestWhatADecoderTakesIsCanonical(t *testing.T) {
 	valid := [][]byte{
 		encodePage([]SSTable{{Prefix: "nb-1-big-", Recipe: filled(1), Components: []Component{
 			{Name: "TOC.txt", Size: 4, Hash: filled(2), Inline: []byte("toc\n")}, {Name: "Data.db", Size: 200, Hash: filled(3)}}}}),
-		encodeRecipes([]recipe{{refs: []repo.Ref{{ID: filled(1), Plain: 5}}}}),
-		encodeSegment([]repo.Ref{{ID: filled(1), Plain: 5}, {ID: filled(2), Plain: 500}}),
+		encodeRecipes([]recipe{{typ: recipeBlobs, refs: []ref{{ID: filled(1), Plain: 5}}}}),
+		encodeSegment([]ref{{ID: filled(1), Plain: 5}, {ID: filled(2), Plain: 500}}),
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		b := bytes.Clone(valid[rapid.IntRange(0, 2).Draw(t, "which")])
@@ -203,15 +208,22 @@ func TestHostilePagesAreRefused(t *testing.T) {
 }
 
 func TestHostileRecipesAndSegmentsAreRefused(t *testing.T) {
-	one := encodeRecipes([]recipe{{refs: []repo.Ref{{ID: filled(1), Plain: 5}}}})
+	one := encodeRecipes([]recipe{{typ: recipeBlobs, refs: []ref{{ID: filled(1), Plain: 5}}}})
 	with := func(at int, b byte) []byte { c := bytes.Clone(one); c[at] = b; return c }
-	huge := encodeSegment([]repo.Ref{{ID: filled(1), Plain: pack.MaxBlob + 1}})
+	huge := encodeSegment([]ref{{ID: filled(1), Plain: pack.MaxBlob + 1}})
 	for _, c := range []struct {
 		name string
 		err  error
 		says string
 	}{
-		{"a type of recipe to come", decodedRecipes(with(0, 2), 1), "type 2, version 1: a newer cbk is needed"},
+		{"a type of recipe to come", decodedRecipes(with(0, 4), 1), "type 4, version 1: a newer cbk is needed"},
+		{"a type of recipe that is none", decodedRecipes(with(0, 0), 1), "type 0, version 1"},
+		{"plain bytes in the recipe blobs", decodedRecipes(with(len(one)-1, 2), 1), "kind 2 in a recipe of type 1"},
+		{"a kind of bytes to come", decodedRecipes(with(len(one)-1, 9), 1), "kind 9: a newer cbk is needed"},
+		{"plain bytes in a segment of segments", decodedRecipes(encodeRecipes([]recipe{{typ: recipeLZ4, segmented: true, refs: []ref{{Kind: peel.Late}}}}), 1), "kind 2"},
+		{"derived from something to come", decodedRecipes([]byte{3, 1, 3, 0}, 1), "derived from 3"},
+		{"checksums of nothing", decodedRecipes([]byte{3, 1, fromData, 0}, 1), "derived from 2 by 0"},
+		{"a length that means nothing", decodedRecipes([]byte{3, 1, fromPeel, 1}, 1), "derived from 1 by 1"},
 		{"a version to come", decodedRecipes(with(1, 9), 1), "version 9"},
 		{"neither segments nor data", decodedRecipes(with(2, 2), 1), "segments byte 2"},
 		{"a recipe too few", decodedRecipes(one, 2), "malformed"},
@@ -219,7 +231,7 @@ func TestHostileRecipesAndSegmentsAreRefused(t *testing.T) {
 		{"refs that are not there", decodedRecipes([]byte{1, 1, 0, 0xff, 0xff, 3}, 1), "items in 0 bytes"},
 		{"more segments than any file has", decodedRecipes([]byte{1, 1, 1, 0x81, 0x80, 4}, 1), "over its limit"},
 		{"a blob larger than blobs are", decodedSegment(huge), "over its limit"},
-		{"more refs than a segment has", decodedSegment(encodeSegment(make([]repo.Ref, repo.Window+1))), "over its limit"},
+		{"more refs than a segment has", decodedSegment(encodeSegment(make([]ref, repo.Window+1))), "over its limit"},
 		{"an empty segment blob", decodedSegment(nil), "malformed"},
 	} {
 		if !errors.Is(c.err, wire.ErrMalformed) || !strings.Contains(c.err.Error(), c.says) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"cbk/cassandra/sstable"
 	"cbk/pack"
 	"cbk/repo"
 )
@@ -68,7 +69,31 @@ func (t *SSTable) decodeRecipes(b []byte) ([]recipe, error) {
 			out[i], list = list[0], list[1:]
 		}
 	}
-	return out, nil
+	return out, t.checkDerived(out)
+}
+
+// checkDerived refuses recipes that derive something from a Data.db that does not give it.
+func (t *SSTable) checkDerived(hows []recipe) error {
+	from := byte(0)
+	if i := t.data(); i >= 0 {
+		from = map[byte]byte{recipeLZ4: fromPeel, recipeBlobs: fromData}[hows[i].typ]
+	}
+	met := false
+	for i := range hows {
+		if hows[i].typ != recipeDerived {
+			continue
+		}
+		if hows[i].from != from || met {
+			return fmt.Errorf("%s is derived from nothing", t.Components[i].Name)
+		}
+		met = true
+	}
+	return nil
+}
+
+// data is the number of the component Data.db, -1 where there is none.
+func (t *SSTable) data() int {
+	return slices.IndexFunc(t.Components, func(c Component) bool { return c.Name == sstable.Data })
 }
 
 // segments reads the segments of recipes in order, some ahead.
@@ -79,7 +104,7 @@ type segments struct {
 }
 
 type segment struct {
-	refs []repo.Ref
+	refs []ref
 	err  error // a *repo.DamageError
 }
 
@@ -122,7 +147,7 @@ func (q *segments) read(ctx context.Context) error {
 
 // refs calls fn with the data refs of a recipe in order, a segment at a time, or with the damage in a segment's place. When
 // fn returns false the rest of the recipe is passed over.
-func (q *segments) refs(ctx context.Context, how recipe, fn func([]repo.Ref, error) bool) error {
+func (q *segments) refs(ctx context.Context, how recipe, fn func([]ref, error) bool) error {
 	if !how.segmented {
 		fn(how.refs, nil)
 		return nil

@@ -24,9 +24,9 @@ type refWriter struct {
 }
 
 // sstable adds the blobs of one SSTable.
-func (w *refWriter) sstable(s *SSTable, hows []recipe) error {
+func (w *refWriter) sstable(s *stored) error {
 	ids := []pack.ID{s.Recipe}
-	for _, how := range hows {
+	for _, how := range s.recipes {
 		for _, ref := range how.refs {
 			ids = append(ids, ref.ID)
 			if !how.segmented {
@@ -144,7 +144,7 @@ func (c *refCheck) verdict(root string) error {
 }
 
 // segmentRefs returns the refs of a segment that this backup stored or found unchanged.
-func (f *facts) segmentRefs(id pack.ID) ([]repo.Ref, error) {
+func (f *facts) segmentRefs(id pack.ID) ([]ref, error) {
 	b, err := f.s.Facts().Fact(append([]byte{'g'}, id[:]...))
 	if err != nil {
 		return nil, err

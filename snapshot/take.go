@@ -12,8 +12,8 @@ import (
 
 	"cbk/cassandra/node"
 	"cbk/cassandra/sstable"
+	"cbk/cassandra/sstable/peel"
 	"cbk/pack"
-	"cbk/repo"
 )
 
 // isDigest tells the component that names the content of Data.db.
@@ -27,125 +27,166 @@ func alwaysRead(name string) bool {
 	return name == sstable.TOC || name == sstable.Statistics || isDigest(name)
 }
 
+// writing is an SSTable on its way into the repository.
+type writing struct {
+	b      *backup
+	table  *node.TableDir
+	in     *node.SSTable
+	prefix string
+	known  map[string]fileFact // what is remembered of its files, by name
+	files  []fileFact          // of in.Files, once they are stored
+	inline [][]byte
+	stored []bool
+	cost   *Cost
+}
+
 // storeSSTable stores one SSTable, reading only what may have changed.
-func (b *backup) storeSSTable(ctx context.Context, d *node.TableDir, in *node.SSTable, cost *Cost) (*SSTable, []recipe, error) {
-	prefix := in.Desc.Prefix()
-	known := b.facts.lookup(d, in)
-	files := make([]fileFact, len(in.Files))
-	inline := make([][]byte, len(in.Files))
-	// The digest goes first: if it is another, the name was reused and nothing remembered under it counts.
-	for _, digests := range []bool{true, false} {
-		for i := range in.Files {
-			f := &in.Files[i]
-			if isDigest(strings.TrimPrefix(f.Name, prefix)) != digests {
-				continue
-			}
-			var err error
-			old := known[f.Name]
-			if files[i], inline[i], err = b.storeFile(ctx, f, alwaysRead(strings.TrimPrefix(f.Name, prefix)), &old, cost); err != nil {
-				return nil, nil, fmt.Errorf("%s.%s: %w", d.Keyspace, d.Table, err)
-			}
-			if digests && old.hash != files[i].hash {
-				known = nil
-			}
-		}
+func (b *backup) storeSSTable(ctx context.Context, d *node.TableDir, in *node.SSTable, out *stored) error {
+	n := len(in.Files)
+	w := &writing{b: b, table: d, in: in, prefix: in.Desc.Prefix(), known: b.facts.lookup(d, in), cost: &out.cost,
+		files: make([]fileFact, n), inline: make([][]byte, n), stored: make([]bool, n)}
+	if err := w.components(ctx); err != nil {
+		return fmt.Errorf("%s.%s: %w", d.Keyspace, d.Table, err)
 	}
-	out := &SSTable{DataDir: d.DataDir, Sub: in.Sub, Prefix: prefix}
-	var recipes []recipe
-	for i, f := range files {
-		c := Component{Name: strings.TrimPrefix(f.name, prefix), Size: f.size, Hash: f.hash, Inline: inline[i]}
+	out.SSTable = SSTable{DataDir: d.DataDir, Sub: in.Sub, Prefix: w.prefix}
+	for i, f := range w.files {
+		c := Component{Name: w.component(i), Size: f.size, Hash: f.hash, Inline: w.inline[i]}
 		if !c.inlined() {
-			recipes = append(recipes, f.how)
+			out.recipes = append(out.recipes, f.how)
 		}
 		out.Components = append(out.Components, c)
 	}
-	ref, added, err := b.s.Put(pack.Recipe, encodeRecipes(recipes))
-	if err != nil {
-		return nil, nil, err
-	}
-	cost.SSTables++
-	cost.stored(added)
-	out.Recipe = ref.ID
-	return out, recipes, b.facts.store(d, in, files)
-}
-
-// storeFile stores one component, or finds that it is the file remembered in old. Small content is returned instead of
-// stored: it goes into the page.
-func (b *backup) storeFile(ctx context.Context, f *node.File, always bool, old *fileFact, cost *Cost) (fileFact, []byte, error) {
-	cost.Files++
-	cost.BytesSource += f.Size
-	defer b.opt.Progress.Done(f.Size)
-	if !always && f.Size > inlineLimit && b.facts.unchanged(old, f) {
-		cost.Unchanged++
-		return *old, nil, nil
-	}
-	fact := fileFact{name: f.Name, inode: f.Inode, size: f.Size, mtime: f.ModTime.UnixNano(), read: b.facts.now.UnixNano()}
-	in, err := b.opt.Open(f.Path)
-	if err != nil {
-		return fact, nil, fmt.Errorf("read component: %w", err)
-	}
-	defer in.Close()
-	counted := &countingReader{ctx: ctx, r: in, left: f.Size}
-	hash := sha256.New()
-	body := io.TeeReader(counted, hash)
-	var small []byte
-	if f.Size <= inlineLimit {
-		small, err = io.ReadAll(body)
-	} else {
-		fact.how, err = b.storeContent(body, f.Name, cost)
-	}
-	if err == nil {
-		err = counted.whole()
-	}
-	if err != nil {
-		return fact, nil, fmt.Errorf("read component %s: %w", f.Path, err)
-	}
-	if old.hash != (pack.ID{}) && old.hash == pack.ID(hash.Sum(nil)) {
-		cost.Unchanged++
-	}
-	fact.hash = pack.ID(hash.Sum(nil))
-	return fact, small, nil
-}
-
-// storeContent cuts and stores what body yields and returns its recipe.
-func (b *backup) storeContent(body io.Reader, name string, cost *Cost) (recipe, error) {
-	sizes := b.s.OtherSizes()
-	if strings.HasSuffix(name, sstable.Data) {
-		sizes = b.s.DataSizes()
-	}
-	var r recipe
-	added, err := b.s.Stream(body, sizes, func(refs []repo.Ref) error {
-		if !r.segmented && len(r.refs)+len(refs) <= directRefs {
-			r.refs = append(r.refs, refs...)
-			return nil
-		}
-		if !r.segmented {
-			// Too many to name directly: what was collected so far becomes the first segment.
-			first := r.refs
-			r = recipe{segmented: true}
-			if err := b.storeSegment(&r, first, cost); err != nil {
-				return err
-			}
-		}
-		return b.storeSegment(&r, refs, cost)
-	})
-	cost.stored(added)
-	return r, err
-}
-
-func (b *backup) storeSegment(r *recipe, refs []repo.Ref, cost *Cost) error {
-	if len(refs) == 0 {
-		return nil
-	}
-	body := encodeSegment(refs)
-	ref, added, err := b.s.Put(pack.Recipe, body)
+	ref, added, err := b.s.Put(pack.Recipe, encodeRecipes(out.recipes))
 	if err != nil {
 		return err
 	}
-	cost.stored(added)
-	r.refs = append(r.refs, ref)
-	return b.facts.segment(ref.ID, body)
+	out.cost.SSTables++
+	out.cost.stored(added)
+	out.Recipe = ref.ID
+	return b.facts.store(d, in, w.files)
 }
+
+// component is the name of a file without the SSTable's prefix.
+func (w *writing) component(i int) string { return strings.TrimPrefix(w.in.Files[i].Name, w.prefix) }
+
+// components stores the files. The digest goes first: if it is another, the name was reused and nothing remembered under
+// it counts. Then Data.db with what may follow from it.
+func (w *writing) components(ctx context.Context) error {
+	for i := range w.in.Files {
+		if !isDigest(w.component(i)) {
+			continue
+		}
+		old := w.known[w.in.Files[i].Name]
+		if err := w.content(ctx, i, ""); err != nil {
+			return err
+		}
+		if old.hash != w.files[i].hash {
+			w.known = nil
+		}
+	}
+	if err := w.data(ctx); err != nil {
+		return err
+	}
+	for i := range w.in.Files {
+		if w.stored[i] {
+			continue
+		}
+		if err := w.file(ctx, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// file stores one component on its own, or finds that it is the file remembered. What was derived is kept with its Data.db
+// or made again.
+func (w *writing) file(ctx context.Context, i int) error {
+	if old := w.known[w.in.Files[i].Name]; w.unchanged(i) && old.how.typ != recipeDerived {
+		w.done(i, old, nil, 0, "")
+		return nil
+	}
+	return w.content(ctx, i, "")
+}
+
+// content reads a component and stores its bytes; small content goes into the page. why says what kept a Data.db from a
+// better recipe.
+func (w *writing) content(ctx context.Context, i int, why string) error {
+	in, err := w.open(ctx, i)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	hash := sha256.New()
+	body := io.TeeReader(in, hash)
+	var small []byte
+	if in.fact.size <= inlineLimit {
+		small, err = io.ReadAll(body)
+	} else {
+		err = w.blobs(in, body)
+	}
+	if err == nil {
+		err = in.whole()
+	}
+	if err != nil {
+		return in.fail(err)
+	}
+	in.fact.hash = pack.ID(hash.Sum(nil))
+	w.done(i, in.fact, small, in.fact.size, why)
+	return nil
+}
+
+// unchanged reports whether a file need not be read.
+func (w *writing) unchanged(i int) bool {
+	f := &w.in.Files[i]
+	old, ok := w.known[f.Name]
+	return ok && f.Size > inlineLimit && !alwaysRead(w.component(i)) && w.b.facts.unchanged(&old, f)
+}
+
+// blobs stores the bytes of a file.
+func (w *writing) blobs(in *reading, body io.Reader) error {
+	sizes := w.b.s.OtherSizes()
+	if strings.HasSuffix(in.fact.name, sstable.Data) {
+		sizes = w.b.s.DataSizes()
+	}
+	in.fact.how = recipe{typ: recipeBlobs}
+	refs := refList{b: w.b, cost: w.cost, how: &in.fact.how}
+	if err := refs.stream(body, sizes, peel.Stored); err != nil {
+		return err
+	}
+	return refs.end()
+}
+
+// done notes that a component is stored; plain is how many bytes were cut into blobs for it.
+func (w *writing) done(i int, fact fileFact, small []byte, plain int64, why string) {
+	w.files[i], w.inline[i], w.stored[i] = fact, small, true
+	w.cost.Files++
+	w.cost.BytesSource += fact.size
+	if w.known[fact.name].hash == fact.hash {
+		w.cost.Unchanged++
+	}
+	w.b.opt.Progress.Done(fact.size)
+	w.b.uses.add(RecipeUse{Recipe: fact.how.name(), Reason: why, Files: 1, BytesSource: fact.size, BytesPlain: plain})
+}
+
+// reading is a file that is read, and what will be remembered of it.
+type reading struct {
+	countingReader
+	io.Closer
+	fact fileFact
+	path string
+}
+
+func (w *writing) open(ctx context.Context, i int) (*reading, error) {
+	f := &w.in.Files[i]
+	in, err := w.b.opt.Open(f.Path)
+	if err != nil {
+		return nil, fmt.Errorf("read component: %w", err)
+	}
+	return &reading{countingReader{ctx: ctx, r: in, left: f.Size}, in,
+		fileFact{name: f.Name, inode: f.Inode, size: f.Size, mtime: f.ModTime.UnixNano(), read: w.b.facts.now.UnixNano()}, f.Path}, nil
+}
+
+func (r *reading) fail(err error) error { return fmt.Errorf("read component %s: %w", r.path, err) }
 
 // countingReader reads exactly the bytes a file had when it was listed and stops when the backup is interrupted.
 type countingReader struct {

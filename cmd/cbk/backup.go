@@ -2,8 +2,10 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -19,6 +21,7 @@ func backupCommand() *cli.Command {
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the backup", DefaultText: "the UTC time"},
 			&cli.StringFlag{Name: "node", Usage: "`LABEL` under which the node's content is kept", DefaultText: "that of the key file, else the host id"},
 			&cli.StringFlag{Name: "mode", Usage: "`MODE` of the backup: differential, or full: with a copy of its own", DefaultText: "differential"},
+			&cli.StringFlag{Name: "recipe", Usage: "`RECIPE` of files that are read: auto, the smallest that is proven, or blobs, their bytes", DefaultText: "auto"},
 			&cli.BoolFlag{Name: "keep-snapshot", Usage: "leave Cassandra's snapshot on disk"}),
 		Action: func(c *cli.Context) (err error) {
 			if err := none(c); err != nil {
@@ -40,7 +43,8 @@ func backupCommand() *cli.Command {
 				return err
 			}
 			mode := cmp.Or(c.String("mode"), s.cfg.Mode, snapshot.ModeDifferential)
-			if err := snapshot.CheckMode(mode); err != nil {
+			recipe := cmp.Or(c.String("recipe"), s.cfg.Recipe, snapshot.RecipeAuto)
+			if err := errors.Join(snapshot.CheckMode(mode), snapshot.CheckRecipe(recipe)); err != nil {
 				return usageError("%w", err)
 			}
 			n, err := s.node()
@@ -49,7 +53,7 @@ func backupCommand() *cli.Command {
 			}
 			defer n.Close()
 			progress, end := newProgress(c.App.ErrWriter)
-			res, err := snapshot.Take(c.Context, s.repo, n, snapshot.Options{Name: c.String("name"), Domain: domain, Mode: mode, KeepSnapshot: c.Bool("keep-snapshot"),
+			res, err := snapshot.Take(c.Context, s.repo, n, snapshot.Options{Name: c.String("name"), Domain: domain, Mode: mode, Recipe: recipe, KeepSnapshot: c.Bool("keep-snapshot"),
 				Now: time.Now, Log: s.log, Progress: progress, Open: snapshot.OpenFile})
 			end()
 			if err != nil {
@@ -68,25 +72,26 @@ func backupCommand() *cli.Command {
 
 // backupJSON is cbk.backup/1.
 type backupJSON struct {
-	Schema       string       `json:"schema"`
-	Backup       string       `json:"backup"`
-	Mode         string       `json:"mode"`
-	Node         nodeJSON     `json:"node"`
-	Started      string       `json:"started"`
-	Finished     string       `json:"finished"`
-	Tables       int          `json:"tables"`
-	SSTables     int          `json:"sstables"`
-	Files        int          `json:"files"`
-	Unchanged    int          `json:"files_unchanged"`
-	BytesSource  int64        `json:"bytes_source"`
-	BytesNew     int64        `json:"bytes_new"`
-	BytesStored  int64        `json:"bytes_stored"`
-	PacksCopied  int          `json:"packs_copied"`
-	Repacked     int          `json:"blobs_repacked"`
-	BytesCopied  int64        `json:"bytes_copied"`
-	Requests     requestsJSON `json:"requests"`
-	Overtaken    int          `json:"overtaken,omitempty"`
-	SnapshotLeft string       `json:"snapshot_left,omitempty"`
+	Schema       string               `json:"schema"`
+	Backup       string               `json:"backup"`
+	Mode         string               `json:"mode"`
+	Node         nodeJSON             `json:"node"`
+	Started      string               `json:"started"`
+	Finished     string               `json:"finished"`
+	Tables       int                  `json:"tables"`
+	SSTables     int                  `json:"sstables"`
+	Files        int                  `json:"files"`
+	Unchanged    int                  `json:"files_unchanged"`
+	BytesSource  int64                `json:"bytes_source"`
+	BytesNew     int64                `json:"bytes_new"`
+	BytesStored  int64                `json:"bytes_stored"`
+	PacksCopied  int                  `json:"packs_copied"`
+	Repacked     int                  `json:"blobs_repacked"`
+	BytesCopied  int64                `json:"bytes_copied"`
+	Recipes      []snapshot.RecipeUse `json:"recipes"`
+	Requests     requestsJSON         `json:"requests"`
+	Overtaken    int                  `json:"overtaken,omitempty"`
+	SnapshotLeft string               `json:"snapshot_left,omitempty"`
 }
 
 type nodeJSON struct {
@@ -111,7 +116,7 @@ func backupDocument(r *snapshot.Result, c *store.Counts) backupJSON {
 		Started: clock(r.Started), Finished: clock(r.Finished), Tables: r.Tables, SSTables: r.SSTables, Files: r.Files,
 		Unchanged: r.Unchanged, BytesSource: r.BytesSource, BytesNew: r.BytesNew, BytesStored: r.BytesStored,
 		PacksCopied: r.Copied.Packs, Repacked: r.Copied.Repacked, BytesCopied: r.Copied.Bytes,
-		Requests: requests(c), Overtaken: r.Overtaken, SnapshotLeft: r.SnapshotLeft}
+		Recipes: r.Recipes, Requests: requests(c), Overtaken: r.Overtaken, SnapshotLeft: r.SnapshotLeft}
 }
 
 func printBackup(w io.Writer, r *snapshot.Result, c *store.Counts) error {
@@ -125,10 +130,26 @@ func printBackup(w io.Writer, r *snapshot.Result, c *store.Counts) error {
 		"  %s, %s, %s: %s on the node\n"+
 		"  reused: %s as at an earlier backup\n"+
 		"  new: %s, stored as %s\n"+
-		"%s"+
+		"%s%s"+
 		"  requests: %d put, %d get, %d head, %d list\n",
 		r.Backup, r.Node, r.HostID, r.Finished.Sub(r.Started).Round(100*time.Millisecond),
 		plural(r.Tables, "table"), plural(r.SSTables, "SSTable"), plural(r.Files, "file"), size(r.BytesSource),
-		plural(r.Unchanged, "file"), size(r.BytesNew), size(r.BytesStored), own, q.Put, q.Get, q.Head, q.List)
+		plural(r.Unchanged, "file"), size(r.BytesNew), size(r.BytesStored), printRecipes(r.Recipes), own, q.Put, q.Get, q.Head, q.List)
 	return err
+}
+
+// printRecipes says what files are stored as, and why not better.
+func printRecipes(uses []snapshot.RecipeUse) string {
+	var b strings.Builder
+	for _, u := range uses {
+		why := ""
+		if u.Reason != "" {
+			why = " (" + u.Reason + ")"
+		}
+		fmt.Fprintf(&b, "  recipe %s%s: %s, %s\n", u.Recipe, why, plural(u.Files, "file"), size(u.BytesSource))
+		if u.ChunksStored > 0 {
+			fmt.Fprintf(&b, "    %d of %d chunks kept as they are, %d of them damaged on the node\n", u.ChunksStored, u.Chunks, u.ChunksBroken)
+		}
+	}
+	return b.String()
 }

@@ -30,6 +30,7 @@ type config struct {
 	KMS            string          `yaml:"kms"`
 	Node           string          `yaml:"node"`
 	Mode           string          `yaml:"mode"`
+	Recipe         string          `yaml:"recipe"`
 	StateDir       string          `yaml:"state_dir"`
 	Cassandra      cassandraConfig `yaml:"cassandra"`
 
