@@ -19,7 +19,7 @@ import (
 	"cbk/cassandra/cassandratest"
 )
 
-// rig is one test's repository, state directory and configuration for the shared node.
+// rig is one test's repository, state directory and configuration for a node.
 type rig struct {
 	t    *testing.T
 	node *cassandratest.Node
@@ -28,16 +28,23 @@ type rig struct {
 	key  string // of a writer, see writer
 }
 
+// newRig returns a rig of the shared node.
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	n := realNode(t)
+	r := rigOf(t, realNode(t))
+	r.ok("init", "--pack-size", "1MiB")
+	return r
+}
+
+// rigOf returns a rig of a node whose repository is still to be made.
+func rigOf(t *testing.T, n *cassandratest.Node) *rig {
+	t.Helper()
 	r := &rig{t: t, node: n, dir: t.TempDir()}
 	k := n.Config()
 	r.cfg = config{Repository: r.path("repo"), PassphraseFile: r.path("pass"), StateDir: r.path("state"), Cassandra: cassandraConfig{
 		Config: k.YAML, Nodetool: k.Nodetool, CQL: cqlConfig{Host: k.CQL.Host, Port: k.CQL.Port}, Start: k.Start, Stop: k.Stop}}
 	r.write("pass", "correct horse\n", 0o600)
 	r.save()
-	r.ok("init", "--pack-size", "1MiB")
 	return r
 }
 
@@ -159,45 +166,6 @@ func (r *rig) snapshots() (tags []string) {
 	return tags
 }
 
-func (r *rig) cql(fn func(*gocql.Session) error) {
-	r.t.Helper()
-	s, err := r.node.Session()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer s.Close()
-	if err := fn(s); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
-// shop makes the example tables anew, with rows rows in each.
-func (r *rig) shop(rows int) {
-	r.t.Helper()
-	r.cql(func(s *gocql.Session) error {
-		if err := s.Query("DROP KEYSPACE IF EXISTS shop").Exec(); err != nil {
-			return err
-		}
-		return errors.Join(cassandratest.CreateShop(s, 1), cassandratest.Fill(s, 1, 0, rows))
-	})
-}
-
-func (r *rig) dump() map[string][]string {
-	r.t.Helper()
-	all := make(map[string][]string)
-	r.cql(func(s *gocql.Session) error {
-		for _, table := range cassandratest.Tables() {
-			rows, err := cassandratest.Dump(s, table)
-			if err != nil {
-				return err
-			}
-			all[table] = rows
-		}
-		return nil
-	})
-	return all
-}
-
 func TestMondayComesBackRowByRowAfterCompactionAndTruncation(t *testing.T) {
 	r := newRig(t)
 	r.shop(2000)
@@ -225,14 +193,7 @@ func TestMondayComesBackRowByRowAfterCompactionAndTruncation(t *testing.T) {
 		name string
 		rows map[string][]string
 	}{{"monday", monday}, {"tuesday", tuesday}} {
-		r.cql(func(s *gocql.Session) error {
-			for _, table := range cassandratest.Tables() {
-				if err := s.Query("TRUNCATE shop." + table).Exec(); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		r.truncate()
 		got := doc[restoreJSON](r, "restore", back.name, "--in-place", "--yes")
 		if diff := cmp.Diff(back.rows, r.dump()); diff != "" {
 			t.Fatalf("%s did not come back row by row (-want +got):\n%s", back.name, diff)

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"errors"
 	"os"
 	"testing"
 
-	"github.com/gocql/gocql"
 	"github.com/google/go-cmp/cmp"
-
-	"cbk/cassandra/cassandratest"
 )
 
 // A node holds nothing but a writer's key file: it backs up, finds what it stored, and cannot read it; whoever restores
@@ -47,13 +43,7 @@ func TestANodeWithAWritersKeyBacksUpAndAReaderRestores(t *testing.T) {
 	if diff := cmp.Diff([]string{"one"}, r.names()); diff != "" {
 		t.Fatal(diff)
 	}
-	r.cql(func(s *gocql.Session) error {
-		var err error
-		for _, table := range cassandratest.Tables() {
-			err = errors.Join(err, s.Query("TRUNCATE shop."+table).Exec())
-		}
-		return err
-	})
+	r.truncate()
 	forget()
 	r.ok("key", "rotate", "--retire")
 	forget()

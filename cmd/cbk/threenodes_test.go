@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gocql/gocql"
+	"github.com/google/go-cmp/cmp"
+
+	"cbk/cassandra/cassandratest"
+	"cbk/cassandra/sstable"
+)
+
+// trio is a cluster of three nodes, each with a state directory and a configuration of its own, and one repository.
+type trio struct {
+	t       *testing.T
+	cluster *cassandratest.Cluster
+	nodes   []*rig
+}
+
+// newTrio starts three nodes. Cassandra would flush a table of Zstd with LZ4, were it not told otherwise; and on a machine
+// with much else to do, two seconds for a write and the usual doubt about a silent neighbour would fail the test.
+func newTrio(t *testing.T) *trio {
+	t.Helper()
+	c := cassandratest.Run(t, cassandratest.Options{Nodes: 3, Cluster: "three", ExtraYAML: []string{"flush_compression: table",
+		"write_request_timeout: 30s", "read_request_timeout: 30s", "range_request_timeout: 30s", "phi_convict_threshold: 16"}})
+	all := &trio{t: t, cluster: c}
+	for _, n := range c.Nodes {
+		r := rigOf(t, n)
+		all.nodes = append(all.nodes, r)
+		r.cfg.Repository = all.nodes[0].path("repo")
+		r.save()
+	}
+	all.nodes[0].ok("init", "--pack-size", "1MiB")
+	return all
+}
+
+// shop makes every range of tokens stand on two nodes, and in each table of each node an SSTable of every compression.
+// Later ones update and delete rows of earlier ones, so compaction would make them fewer.
+func (all *trio) shop() {
+	all.t.Helper()
+	all.nodes[0].cql(func(s *gocql.Session) error { return cassandratest.CreateShop(s, 2) })
+	for i, compression := range []string{"{'class': 'LZ4Compressor'}", "{'class': 'LZ4Compressor', 'chunk_length_in_kb': 64}",
+		"{'class': 'NoopCompressor'}", "{'enabled': 'false'}", "{'class': 'ZstdCompressor'}"} {
+		all.nodes[0].cql(func(s *gocql.Session) error {
+			for _, table := range cassandratest.Tables() {
+				err := s.Query(fmt.Sprintf(`ALTER TABLE shop.%s WITH compression = %s
+					AND compaction = {'class': 'SizeTieredCompactionStrategy', 'enabled': 'false'}`, table, compression)).Exec()
+				if err != nil {
+					return err
+				}
+			}
+			from := i * 200
+			return errors.Join(cassandratest.Fill(s, uint64(i), from, from+400), cassandratest.Delete(s, from, from+50))
+		})
+		for _, r := range all.nodes {
+			r.nodetool("flush", "shop")
+		}
+	}
+}
+
+// compressions counts the SSTables of the shop on the disk of a node by the table's compression, its chunk length and table.
+func (r *rig) compressions() map[string]int {
+	r.t.Helper()
+	found := make(map[string]int)
+	for _, dir := range r.dataDirs() {
+		files, err := filepath.Glob(filepath.Join(dir, "shop", "*", "*-Data.db"))
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		for _, data := range files {
+			table, _, _ := sstable.ParseTableDir(filepath.Base(filepath.Dir(data)))
+			found[r.compression(data)+" "+table]++
+		}
+	}
+	return found
+}
+
+func (r *rig) compression(data string) string {
+	r.t.Helper()
+	d, _, err := sstable.ParseName(filepath.Base(data))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	f, err := os.Open(strings.TrimSuffix(data, "Data.db") + "CompressionInfo.db")
+	if errors.Is(err, os.ErrNotExist) {
+		return "none"
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer f.Close()
+	h, _, err := sstable.ParseCompressionHeader(bufio.NewReader(f), d.Version)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return fmt.Sprintf("%s %d", h.Class, h.ChunkLength)
+}
+
+func TestThreeNodesOfSeveralCompressionsComeBackRowByRow(t *testing.T) {
+	all := newTrio(t)
+	all.shop()
+	want := make(map[string]int)
+	for _, table := range cassandratest.Tables() {
+		for _, c := range []string{"LZ4Compressor 16384", "LZ4Compressor 65536", "NoopCompressor 16384", "none", "ZstdCompressor 16384"} {
+			want[c+" "+table] = 1
+		}
+	}
+	for _, r := range all.nodes {
+		if diff := cmp.Diff(want, r.compressions()); diff != "" {
+			t.Fatalf("SSTables on %s (-want +got):\n%s", r.node.Address, diff)
+		}
+	}
+	hosts := all.backup("monday")
+	monday := all.nodes[0].dump()
+	if len(monday["customers"]) != 1200-5*50 {
+		t.Fatalf("%d customers", len(monday["customers"]))
+	}
+
+	all.lose()
+	all.nodes[0].fails(5, []string{"the backup is of " + hosts[1]}, "restore", "monday", "--in-place", "--yes", "--node", hosts[1])
+	for i, r := range all.nodes {
+		got := doc[restoreJSON](r, "restore", "monday", "--in-place", "--yes", "--node", hosts[i])
+		if got.Node.HostID != hosts[i] || got.Queried != 3 || len(got.Refused) != 0 {
+			t.Errorf("restore of node %d: %+v", i+1, got)
+		}
+		if diff := cmp.Diff(want, r.compressions()); diff != "" {
+			t.Errorf("SSTables restored on %s (-want +got):\n%s", r.node.Address, diff)
+		}
+	}
+	if diff := cmp.Diff(monday, all.nodes[0].dump()); diff != "" {
+		t.Fatalf("the rows of both replicas together (-want +got):\n%s", diff)
+	}
+	all.mustHold(monday)
+	if got := doc[checkJSON](all.nodes[2], "check", "--read-data"); !got.OK || !got.Readable || len(got.Damage) != 0 {
+		t.Errorf("check: %+v", got)
+	}
+}
+
+// backup backs up each node under one name and returns their host ids. What the nodes say of recipes is judged together.
+func (all *trio) backup(name string) (hosts []string) {
+	all.t.Helper()
+	uses := make(map[string]int)
+	var chunks, verbatim int
+	for i, r := range all.nodes {
+		took := doc[backupJSON](r, "backup", "--name", name)
+		hosts = append(hosts, took.Node.HostID)
+		for _, u := range took.Recipes {
+			uses[strings.TrimSpace(u.Recipe+" "+u.Reason)] += u.Files
+			chunks += u.Chunks
+			verbatim += u.ChunksStored
+		}
+		b := doc[listJSON](all.nodes[0], "list").Backups[0]
+		if b.NodesDone != i+1 || b.NodesTotal != 3 || *b.Complete != (i == 2) {
+			all.t.Errorf("after %d backups: %+v", i+1, b)
+		}
+	}
+	if line := all.nodes[1].ok("list"); !strings.Contains(line, "3 of 3 nodes") {
+		all.t.Errorf("list says\n%s", line)
+	}
+	all.t.Logf("files by recipe: %v; %d chunks", uses, chunks)
+	if uses["lz4"] == 0 || uses["derived"] == 0 || chunks == 0 || verbatim != 0 {
+		all.t.Errorf("files by recipe: %v; %d of %d chunks kept as they are", uses, verbatim, chunks)
+	}
+	return hosts
+}
+
+// lose writes over rows of the backup, so that what comes back differs from what is last known, and then empties the tables.
+func (all *trio) lose() {
+	all.t.Helper()
+	all.nodes[1].cql(func(s *gocql.Session) error {
+		return errors.Join(cassandratest.Fill(s, 99, 500, 700), cassandratest.Delete(s, 900, 950))
+	})
+	all.nodes[1].truncate()
+	for table, rows := range all.nodes[1].dump() {
+		if len(rows) > 0 {
+			all.t.Fatalf("%d rows in %s after all was lost", len(rows), table)
+		}
+	}
+}
+
+// mustHold compares what is read of one replica of each row, with each node down in turn: then the row is read from the
+// other replica, and both have been read alone when all were down once.
+func (all *trio) mustHold(want map[string][]string) {
+	all.t.Helper()
+	for i, n := range all.cluster.Nodes {
+		if err := all.cluster.Start(all.t.Context()); err != nil {
+			all.t.Fatal(err)
+		}
+		if err := n.Stop(all.t.Context()); err != nil {
+			all.t.Fatal(err)
+		}
+		got := all.nodes[(i+1)%3].dumpAt(gocql.One)
+		if diff := cmp.Diff(want, got); diff != "" {
+			all.t.Errorf("rows without node %d (-want +got):\n%s", i+1, diff)
+		}
+	}
+}
