@@ -1,7 +1,7 @@
 # make demo     one real Cassandra node, backed up, destroyed, restored and compared
 # make test     everything that decides whether a change may land
 # make soak     what takes longer: 10 GB through backup and restore, with memory measured; an LZ4 block of every size
-# make bench    write and read path on one core and on two, in MB/s and beside SHA-256
+# make bench    write and read path on one core and on two, in MB/s and beside SHA-256; recipes beside each other
 # make build    bin/cbk
 # make dist     dist/: static binaries for linux on amd64 and arm64, and SHA256SUMS; VERSION names them
 # make lint     vet, staticcheck, gofmt
@@ -19,8 +19,10 @@ build:
 	$(GO) build -o bin/cbk ./cmd/cbk
 
 # One process for each number of processors: a benchmark with parts is not run again for the next -cpu of a list.
-bench:
+bench: deps
 	@for n in 1 2; do $(GO) test ./repo -run '^$$' -bench . -benchtime 3x -cpu $$n -timeout 30m || exit 1; done
+	$(GO) test ./restore -run '^$$' -bench Recipes -benchtime 3x -timeout 60m
+	$(GO) test ./cassandra/sstable/... -run '^$$' -bench .
 
 # The same source and VERSION give the same bytes wherever they are built: no paths, no state of the work tree.
 binaries:
