@@ -269,6 +269,19 @@ func TestDamageInAFileComesBackAsItWas(t *testing.T) {
 	}
 }
 
+func TestDamageIsNoOtherEncoder(t *testing.T) {
+	const length = 4 << 10
+	plain := peeltest.Words(10*length, 14)
+	h := peeltest.LZ4(len(plain), length)
+	f := peeltest.Compress(t, "nb", plain, h, peeltest.By(t, chunk.Late, h))
+	for i := range 10 {
+		f.Data[binary.BigEndian.Uint64(f.Info[len(f.Info)-8*(i+1):])] ^= 1
+		if _, stats := mustReturn(t, f); stats != (Stats{Chunks: 10, Stored: i + 1, Damaged: i + 1}) {
+			t.Errorf("%d chunks damaged: %+v", i+1, stats)
+		}
+	}
+}
+
 func TestWhatIsUnfitIsToldWithItsReason(t *testing.T) {
 	const length = 4 << 10
 	plain := peeltest.Words(100*length, 5)

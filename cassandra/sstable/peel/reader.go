@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"cbk/cassandra/sstable"
 )
@@ -14,8 +15,8 @@ import (
 const (
 	// trial is how many chunks from the start decide whether a file is worth peeling.
 	trial = 64
-	// tolerated is the share of the trial, one in so many chunks, that may be Stored: beyond it an encoder is at work that
-	// this package does not know, and nothing would be gained.
+	// tolerated is the share of the trial, one in so many chunks, that may be sound and Stored: beyond it an encoder is at
+	// work that this package does not know, and nothing would be gained.
 	tolerated = 20
 )
 
@@ -229,7 +230,7 @@ func (g *geometry) peel(b *batch, hint Kind) {
 // decode appends the plain bytes of a chunk to the batch's.
 func (g *geometry) decode(b *batch, stored []byte) ([]byte, error) {
 	start := len(b.run)
-	b.run = append(b.run, make([]byte, g.length)...)[:start]
+	b.run = slices.Grow(b.run, g.length)
 	out, err := g.format.Decode(b.run[start:start:start+g.length], stored)
 	if err != nil {
 		return nil, err
@@ -269,7 +270,7 @@ func (r *Reader) settle(p *piece) error {
 			r.stats.Damaged++
 		}
 	}
-	if n := r.stats.Chunks; n == min(trial, r.g.chunks) && r.stats.Stored*tolerated > n {
+	if n := r.stats.Chunks; n == min(trial, r.g.chunks) && (r.stats.Stored-r.stats.Damaged)*tolerated > n {
 		return &UnfitError{Reason: "chunks of another encoder"}
 	}
 	return r.proof.put(p.file)
