@@ -2,6 +2,7 @@
 # make test     everything that decides whether a change may land
 # make soak     what takes longer: 10 GB through backup and restore, with memory measured; an LZ4 block of every size
 # make bench    write and read path on one core and on two, in MB/s and beside SHA-256; recipes beside each other
+# make dedupe   what a backup stores again after compaction, cleanup, streaming, ...: the table of docs/dedupe.md
 # make build    bin/cbk
 # make dist     dist/: static binaries for linux on amd64 and arm64, and SHA256SUMS; VERSION names them
 # make lint     vet, staticcheck, gofmt
@@ -12,7 +13,7 @@ GO ?= go
 DIST ?= dist
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: all build bench binaries demo dist test lint soak fuzz readme deps
+.PHONY: all build bench binaries demo dist test lint soak dedupe fuzz readme deps
 all: build
 
 build:
@@ -55,6 +56,9 @@ lint:
 soak: deps
 	$(GO) test -timeout 80m -count 1 -v -tags soak -run Soak ./cmd/cbk
 	$(GO) test -timeout 80m -count 1 -v -tags soak -run Soak ./cassandra/sstable/chunk
+
+dedupe: deps
+	$(GO) test -timeout 60m -count 1 -v -tags soak -run Dedupe ./cmd/cbk
 
 fuzz:
 	@for p in ./fuzz ./repo/roles $$($(GO) list ./cassandra/sstable/...); do for f in $$($(GO) test $$p -list '^Fuzz' | grep ^Fuzz); do \
