@@ -31,7 +31,7 @@ var generateText string
 
 // Generate writes SSTables of so many rows below a directory, without a server
 // and far faster than one, and returns the directory with them, which ends with
-// keyspace and table. They are those of [Version] in its default format. The same
+// keyspace and table. They are those of [Version] in its own format, oa. The same
 // kind, rows, seed and options give the same plain rows in the same files.
 func Generate(ctx context.Context, dir, kind string, rows, seed int64, o GenerateOptions) (string, error) {
 	setDefault(&o.Compression, "'class': 'LZ4Compressor'")

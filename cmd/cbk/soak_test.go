@@ -146,14 +146,14 @@ func TestSoakGeneratedSSTables(t *testing.T) {
 	}
 	settle()
 	// Numbers of their own keep the names apart from those of the table's SSTables.
-	r.onSnapshot(fmt.Sprintf(`nodetool "$@" && for f in %s/*; do b=$(basename $f); ln $f "$(echo %s/shop/files-*/snapshots/$TAG)/nb-9000${b#nb-}"; done`, made, r.dataDirs()[0]))
+	r.onSnapshot(fmt.Sprintf(`nodetool "$@" && for f in %s/*; do b=$(basename $f); ln $f "$(echo %s/shop/files-*/snapshots/$TAG)/${b%%%%-*}-9000${b#*-}"; done`, made, r.dataDirs()[0]))
 	withinMemory(r)
 	files, err := filepath.Glob(made + "/*")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
 	for _, f := range files {
-		back, err := filepath.Glob(r.path("out/shop/files-*/nb-9000" + strings.TrimPrefix(filepath.Base(f), "nb-")))
+		back, err := filepath.Glob(r.path("out/shop/files-*/" + strings.Replace(filepath.Base(f), "-", "-9000", 1)))
 		if err != nil || len(back) != 1 {
 			t.Fatal(f, back, err)
 		}
