@@ -89,7 +89,7 @@ type backup struct {
 	overtaken int
 	before    int64 // bytes put by sessions that gc overtook
 
-	// streams has room for each SSTable that is read at a time, whatever their pages: each holds some 8 MiB.
+	// streams has room for each SSTable that is read at a time, whatever their pages.
 	streams chan struct{}
 
 	mu     sync.Mutex
@@ -101,7 +101,7 @@ type backup struct {
 // error matches repo.ErrSnapshotExists for a name that is taken, context.Canceled when interrupted: what was uploaded by
 // then is found by the next backup.
 func Take(ctx context.Context, r *repo.Repo, src Source, opt Options) (res *Result, err error) {
-	b := &backup{opt: opt, src: src, streams: make(chan struct{}, runtime.GOMAXPROCS(0)+1)}
+	b := &backup{opt: opt, src: src, streams: make(chan struct{}, min(runtime.GOMAXPROCS(0)+1, maxStreams))}
 	if err := b.identify(ctx); err != nil {
 		return nil, err
 	}
@@ -198,6 +198,9 @@ func (b *backup) take(ctx context.Context, res *Result) (err error) {
 	}
 	return b.keep(ctx, dirs, after)
 }
+
+// maxStreams bounds the SSTables that are read at a time, and with them the memory: each takes up to 12 MiB.
+const maxStreams = 8
 
 // maxOvertaken bounds how often one backup starts over because gc condemned what it relies on.
 const maxOvertaken = 10
