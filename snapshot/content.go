@@ -183,7 +183,7 @@ func (p *pouring) complete() error {
 			return err
 		}
 	}
-	return p.out.close()
+	return p.out.ended()
 }
 
 // end tells what became of the part and of what came out with it.

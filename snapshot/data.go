@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -172,15 +171,11 @@ func (w *writing) summed(ctx context.Context, i, j int) error {
 	defer sums.Close()
 	whole, derived, read := sha256.New(), sha256.New(), sha256.New()
 	side := bufio.NewReader(io.TeeReader(sums, read))
-	head, err := side.Peek(4)
+	head, err := sstable.NewSums(side)
 	if err != nil {
-		return sums.fail(err)
+		return w.content(ctx, i, "") // whoever cannot read CRC.db meets that again when it is stored
 	}
-	length := binary.BigEndian.Uint32(head)
-	if length == 0 || length > peel.MaxSums {
-		return w.content(ctx, i, "")
-	}
-	made := peel.NewSums(derived, int(length))
+	made := sstable.NewSumsWriter(derived, head.ChunkSize)
 	if err := w.blobs(data, io.TeeReader(data, io.MultiWriter(whole, made))); err != nil {
 		return data.fail(err)
 	}
@@ -192,7 +187,7 @@ func (w *writing) summed(ctx context.Context, i, j int) error {
 	}
 	data.fact.hash, sums.fact.hash = pack.ID(whole.Sum(nil)), pack.ID(read.Sum(nil))
 	w.done(i, data.fact, nil, data.fact.size, "")
-	w.derive(j, sums, derived.Sum(nil), recipe{typ: recipeDerived, from: fromData, length: int(length)})
+	w.derive(j, sums, derived.Sum(nil), recipe{typ: recipeDerived, from: fromData, length: head.ChunkSize})
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"hash"
 	"io"
 
+	"cbk/cassandra/sstable"
 	"cbk/cassandra/sstable/peel"
 	"cbk/pack"
 	"cbk/repo"
@@ -35,7 +36,7 @@ func newOutput(p *part, create func(File) (io.Writer, error)) (*output, error) {
 	out := []io.Writer{o.files[0]}
 	o.ended = func() error { return nil }
 	if len(p.derived) > 0 {
-		sums := peel.NewSums(o.files[1], p.derived[0].how.length)
+		sums := sstable.NewSumsWriter(o.files[1], p.derived[0].how.length)
 		out, o.ended = append(out, sums), sums.Close
 	}
 	all := io.MultiWriter(out...)
@@ -77,8 +78,6 @@ func misfit(err error) error {
 	}
 	return err
 }
-
-func (o *output) close() error { return o.ended() }
 
 // match compares file i, that of p, with what it was; err is what ended the output before.
 func (o *output) match(i int, p *part, err error) error {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 
+	"cbk/cassandra/sstable"
 	"cbk/cassandra/sstable/peel"
 	"cbk/pack"
 	"cbk/pack/wire"
@@ -173,7 +174,7 @@ func decodeRecipe(d *wire.Decoder) (r recipe) {
 }
 
 func (r *recipe) decodeDerived(d *wire.Decoder) {
-	r.from, r.length = d.Byte(), int(d.Uvarint(peel.MaxSums))
+	r.from, r.length = d.Byte(), int(d.Uvarint(sstable.MaxSumChunk))
 	if d.Err() == nil && (r.from != fromPeel || r.length != 0) && (r.from != fromData || r.length == 0) {
 		d.Invalid("derived from %d by %d", r.from, r.length)
 	}

@@ -42,7 +42,7 @@ func (n *fakeNode) uncompressed(dir, prefix string, seed uint64, size int) {
 	n.t.Helper()
 	plain := peeltest.Words(size, seed)
 	var crc bytes.Buffer
-	s := peel.NewSums(&crc, 1<<10)
+	s := sstable.NewSumsWriter(&crc, 1<<10)
 	_, err := s.Write(plain)
 	if err := errors.Join(err, s.Close()); err != nil {
 		n.t.Fatal(err)

@@ -2,8 +2,12 @@ package sstable
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,3 +70,39 @@ func FuzzSums(f *testing.F) {
 		}
 	})
 }
+
+func TestSumsWriterSumsEveryStretch(t *testing.T) {
+	data := make([]byte, 300)
+	for i := range data {
+		data[i] = byte(i * i)
+	}
+	for _, n := range []int{0, 1, 99, 100, 101, 300} {
+		want := binary.BigEndian.AppendUint32(nil, 100)
+		for part := range slices.Chunk(data[:n], 100) {
+			want = binary.BigEndian.AppendUint32(want, crc32.ChecksumIEEE(part))
+		}
+		var got bytes.Buffer
+		s := NewSumsWriter(&got, 100)
+		for part := range slices.Chunk(data[:n], 7) {
+			if _, err := s.Write(part); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Close(); err != nil || !bytes.Equal(got.Bytes(), want) {
+			t.Errorf("of %d bytes: %v, %x, want %x", n, err, got.Bytes(), want)
+		}
+	}
+	var few bytes.Buffer
+	s := NewSumsWriter(&few, 1)
+	if _, err := s.Write(make([]byte, 5000)); err != nil || few.Len() == 0 {
+		t.Errorf("nothing was written of 5000 sums: %v", err)
+	}
+	if _, err := NewSumsWriter(shortWriter{}, 1).Write(make([]byte, 5000)); !errors.Is(err, io.ErrShortWrite) {
+		t.Errorf("a failing writer: %v", err)
+	}
+}
+
+// shortWriter takes nothing.
+type shortWriter struct{}
+
+func (shortWriter) Write([]byte) (int, error) { return 0, io.ErrShortWrite }

@@ -15,13 +15,14 @@
 //
 // Invariants. A name that is parsed and put together again is the same name.
 // Every parser states the most it accepts, so that a damaged or hostile file
-// costs an error and not memory; none holds what grows with the data. A file that Cassandra has not finished writing
-// is told apart by [ErrTemporary] and is never a component.
+// costs an error and not memory; none holds what grows with the data. A file that
+// Cassandra has not finished writing is told apart by [ErrTemporary] and is never a
+// component.
 //
 // Ways in: [ParseName], [ParseTableDir] and [ParseIndexDir] for names; [Live] for
 // what transaction logs say of a directory's files; [ParseStatistics] for what is in
 // an SSTable and how to read its rows; [ParseCompressionHeader] and [NewOffsets], or
-// [NewSums], for the chunks of Data.db; [NewIndexReader] for where its partitions are;
+// [NewSums] and its inverse [NewSumsWriter], for the chunks of Data.db; [NewIndexReader] for where its partitions are;
 // [KeyRange], [ReadSummaryKeys] and [ReadPartitionsFooter] for its first and last
 // key, and [Token] for their place on the ring; [ParseDigest] and [ParseTOC] for the
 // two components that are text.

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -545,34 +544,6 @@ func FuzzWriter(f *testing.F) {
 			w.Close() // either may fail; neither may panic
 		}
 	})
-}
-
-func TestSumsAreThoseOfEveryStretch(t *testing.T) {
-	data := peeltest.Words(300, 11)
-	for _, n := range []int{0, 1, 99, 100, 101, 300} {
-		want := binary.BigEndian.AppendUint32(nil, 100)
-		for part := range slices.Chunk(data[:n], 100) {
-			want = binary.BigEndian.AppendUint32(want, crc32.ChecksumIEEE(part))
-		}
-		var got bytes.Buffer
-		s := NewSums(&got, 100)
-		for part := range slices.Chunk(data[:n], 7) {
-			if _, err := s.Write(part); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := s.Close(); err != nil || !bytes.Equal(got.Bytes(), want) {
-			t.Errorf("of %d bytes: %v, %x, want %x", n, err, got.Bytes(), want)
-		}
-	}
-	var few bytes.Buffer
-	s := NewSums(&few, 1)
-	if _, err := s.Write(make([]byte, 5000)); err != nil || few.Len() == 0 {
-		t.Errorf("nothing was written of 5000 sums: %v", err)
-	}
-	if _, err := NewSums(failing{io.ErrShortWrite}, 1).Write(make([]byte, 5000)); !errors.Is(err, io.ErrShortWrite) {
-		t.Errorf("a failing writer: %v", err)
-	}
 }
 
 func BenchmarkReader(b *testing.B) {
