@@ -271,7 +271,7 @@ func (n *standIn) Ring(context.Context) (ring.Ring, error) {
 
 func (n *standIn) Schema(context.Context) (node.Schema, error) {
 	_, id, _ := strings.Cut(filepath.Base(tableDir), "-")
-	return node.Schema{CQL: schemaText, Tables: []node.Table{{Keyspace: "ks", Name: "t", ID: id}}}, nil
+	return node.Schema{Keyspaces: []node.KeyspaceSchema{{Name: "ks", CQL: schemaText}}, Tables: []node.Table{{Keyspace: "ks", Name: "t", ID: id}}}, nil
 }
 
 func (n *standIn) Snapshot(_ context.Context, tag string) error {

@@ -68,7 +68,7 @@ func (s *source) Ring(context.Context) (ring.Ring, error) {
 }
 
 func (s *source) Schema(context.Context) (node.Schema, error) {
-	return node.Schema{CQL: "-- none"}, nil
+	return node.Schema{Keyspaces: []node.KeyspaceSchema{{Name: "none", CQL: "-- none"}}}, nil
 }
 func (s *source) Snapshot(context.Context, string) error         { return nil }
 func (s *source) ClearSnapshot(context.Context, string) error    { return nil }

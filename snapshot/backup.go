@@ -337,7 +337,7 @@ func (b *backup) describe(ctx context.Context, schema node.Schema) (*repo.Root, 
 		desc.Tables = append(desc.Tables, *t)
 		total.add(t.Cost)
 	}
-	added, err := b.s.Stream(strings.NewReader(schema.CQL), b.s.OtherSizes(), func(refs []repo.Ref) error {
+	added, err := b.s.Stream(strings.NewReader(schema.Text()), b.s.OtherSizes(), func(refs []repo.Ref) error {
 		desc.Schema = append(desc.Schema, ids(refs)...)
 		return nil
 	})

@@ -45,7 +45,7 @@ func newNode(t *testing.T, host string, dataDirs int) *fakeNode {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &fakeNode{Node: n, t: t, fail: make(map[string]error), schema: node.Schema{CQL: "CREATE KEYSPACE ks;\n"},
+	return &fakeNode{Node: n, t: t, fail: make(map[string]error), schema: node.Schema{Keyspaces: []node.KeyspaceSchema{{Name: "ks", CQL: "CREATE KEYSPACE ks;\n"}}},
 		id: node.Identity{HostID: host, Name: "node-" + host[:1], Cluster: "shop", Version: "5.0.6", Partitioner: "Murmur3",
 			DC: "dc1", Rack: "r1", Address: "10.0.0.1", Tokens: []string{"-1", "7"}},
 		members: ring.Ring{Cluster: "shop", Members: []ring.Member{member(host, ring.Normal)}}}

@@ -167,7 +167,7 @@ func TestADescriptionSaysWhatTheNodeWas(t *testing.T) {
 	t.Parallel()
 	r, n := newRig(t), newNode(t, hostA, 2)
 	n.id.HostID = strings.ToUpper(hostA)
-	n.schema.CQL = strings.Repeat("CREATE TABLE ks.t (k int PRIMARY KEY);\n", 40_000) // several chunks
+	n.schema.Keyspaces = []node.KeyspaceSchema{{Name: "ks", CQL: strings.Repeat("CREATE TABLE ks.t (k int PRIMARY KEY);\n", 40_000)}} // several chunks
 	n.sstable(n.table(1, "t", 7), "nb-1-big-", 1, 1000)
 	res := r.take(n, "b")
 	s := r.snapshot("b")
@@ -181,7 +181,7 @@ func TestADescriptionSaysWhatTheNodeWas(t *testing.T) {
 		t.Errorf("table %+v", table)
 	}
 	var cql strings.Builder
-	if err := s.Schema(t.Context(), &cql); err != nil || cql.String() != n.schema.CQL || len(s.Node.Schema) < 2 {
+	if err := s.Schema(t.Context(), &cql); err != nil || cql.String() != n.schema.Text() || len(s.Node.Schema) < 2 {
 		t.Errorf("schema of %d bytes in %d blobs: %v", cql.Len(), len(s.Node.Schema), err)
 	}
 	members, err := s.Ring(t.Context())

@@ -102,8 +102,8 @@ func TestSchemaHoldsWhatABackupNeedsToMakeTheTablesAgain(t *testing.T) {
 		`CREATE KEYSPACE "Described" WITH`, `CREATE TYPE "Described"."Place"`, "WITH ID = " + id,
 		`DROP gone USING TIMESTAMP`, `CREATE INDEX by_mail ON "Described"."Mixed"`, `CREATE MATERIALIZED VIEW "Described".mails`,
 	} {
-		if !strings.Contains(schema.CQL, want) {
-			t.Errorf("schema has no %q:\n%s", want, schema.CQL)
+		if !strings.Contains(schema.Text(), want) {
+			t.Errorf("schema has no %q:\n%s", want, schema.Text())
 		}
 	}
 	again, err := n.Schema(t.Context())
@@ -161,7 +161,7 @@ func TestALargeSchemaComesInPagesAndWhole(t *testing.T) {
 	if len(schema.Tables) < 40 {
 		t.Errorf("%d tables", len(schema.Tables))
 	}
-	if got := strings.Count(schema.CQL, "CREATE TYPE large.type"); got != types {
+	if got := strings.Count(schema.Text(), "CREATE TYPE large.type"); got != types {
 		t.Errorf("%d types of %d", got, types)
 	}
 }

@@ -20,13 +20,31 @@ const (
 
 // Schema is the cluster's schema as one node knows it.
 type Schema struct {
-	// CQL is what DESCRIBE SCHEMA WITH INTERNALS gives, one statement after the
-	// other: the user keyspaces with types, functions, tables, indexes and
-	// views, with table ids and dropped columns.
-	CQL string
+	// Keyspaces are the user keyspaces in the order of their names.
+	Keyspaces []KeyspaceSchema
 	// Tables are all tables and views that have SSTables, those of the system
 	// keyspaces too, in the order of keyspace and name.
 	Tables []Table
+	// Absent says why there is no schema; empty where there is one, be it of no
+	// keyspace at all.
+	Absent string
+}
+
+// Text is the CQL of all keyspaces.
+func (s Schema) Text() string {
+	var text strings.Builder
+	for _, k := range s.Keyspaces {
+		text.WriteString(k.CQL)
+	}
+	return text.String()
+}
+
+// KeyspaceSchema is what makes one keyspace again: its statements as DESCRIBE
+// SCHEMA WITH INTERNALS gives them, one after the other, with types, functions,
+// tables, indexes and views, with table ids and dropped columns.
+type KeyspaceSchema struct {
+	Name string
+	CQL  string
 }
 
 // Table names one table or view.
@@ -42,7 +60,7 @@ type Table struct {
 func (n *Node) Schema(ctx context.Context) (Schema, error) {
 	var s Schema
 	var err error
-	if s.CQL, err = n.describe(ctx); err != nil {
+	if s.Keyspaces, err = n.describe(ctx); err != nil {
 		return Schema{}, fmt.Errorf("describe the schema: %w", err)
 	}
 	if s.Tables, err = n.tables(ctx); err != nil {
@@ -51,21 +69,36 @@ func (n *Node) Schema(ctx context.Context) (Schema, error) {
 	return s, nil
 }
 
-func (n *Node) describe(ctx context.Context) (string, error) {
+func (n *Node) describe(ctx context.Context) ([]KeyspaceSchema, error) {
+	var all []KeyspaceSchema
 	var text strings.Builder
+	total := 0
 	err := n.query(ctx, func(row gocql.Scanner) error {
-		var statement string
-		if err := row.Scan(nil, nil, nil, &statement); err != nil {
+		var keyspace, statement string
+		if err := row.Scan(&keyspace, nil, nil, &statement); err != nil {
 			return err
 		}
-		if text.Len()+len(statement) > maxSchema {
+		if total += len(statement); total > maxSchema {
 			return fmt.Errorf("schema is larger than %d bytes", maxSchema)
+		}
+		if len(all) == 0 || all[len(all)-1].Name != keyspace {
+			endKeyspace(all, &text)
+			all = append(all, KeyspaceSchema{Name: keyspace})
 		}
 		text.WriteString(statement)
 		text.WriteByte('\n')
 		return nil
 	}, "DESCRIBE SCHEMA WITH INTERNALS")
-	return text.String(), err
+	endKeyspace(all, &text)
+	return all, err
+}
+
+// endKeyspace gives the last keyspace its text.
+func endKeyspace(all []KeyspaceSchema, text *strings.Builder) {
+	if len(all) > 0 {
+		all[len(all)-1].CQL = text.String()
+	}
+	text.Reset()
 }
 
 func (n *Node) tables(ctx context.Context) ([]Table, error) {

@@ -34,6 +34,8 @@ type Ring struct {
 	// Replication holds per keyspace the options of its replication: "class"
 	// and, by strategy, "replication_factor" or one factor per data centre.
 	Replication map[string]map[string]string `json:"replication"`
+	// Absent says why the members are not known; empty where they are.
+	Absent string `json:"absent,omitempty"`
 }
 
 // Normal returns the members that own their ranges, up or down: the nodes a
