@@ -274,7 +274,7 @@ func (n *standIn) Schema(context.Context) (node.Schema, error) {
 	return node.Schema{Keyspaces: []node.KeyspaceSchema{{Name: "ks", CQL: schemaText}}, Tables: []node.Table{{Keyspace: "ks", Name: "t", ID: id}}}, nil
 }
 
-func (n *standIn) Snapshot(_ context.Context, tag string) error {
+func (n *standIn) Snapshot(_ context.Context, tag string, _ ...string) error {
 	from := filepath.Join(n.data, tableDir)
 	for path := range n.live() {
 		rel, err := filepath.Rel(tableDir, path)

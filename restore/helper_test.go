@@ -70,9 +70,9 @@ func (s *source) Ring(context.Context) (ring.Ring, error) {
 func (s *source) Schema(context.Context) (node.Schema, error) {
 	return node.Schema{Keyspaces: []node.KeyspaceSchema{{Name: "none", CQL: "-- none"}}}, nil
 }
-func (s *source) Snapshot(context.Context, string) error         { return nil }
-func (s *source) ClearSnapshot(context.Context, string) error    { return nil }
-func (s *source) SnapshotTables(string) ([]node.TableDir, error) { return s.Node.SnapshotTables("t") }
+func (s *source) Snapshot(context.Context, string, ...string) error { return nil }
+func (s *source) ClearSnapshot(context.Context, string) error       { return nil }
+func (s *source) SnapshotTables(string) ([]node.TableDir, error)    { return s.Node.SnapshotTables("t") }
 
 // tables by data directory: "ks/table-id/file" and content.
 type files map[string]string

@@ -25,7 +25,7 @@ type Source interface {
 	Ring(ctx context.Context) (ring.Ring, error)
 	Schema(ctx context.Context) (node.Schema, error)
 	Layout() node.Layout
-	Snapshot(ctx context.Context, tag string) error
+	Snapshot(ctx context.Context, tag string, keyspaces ...string) error
 	ClearSnapshot(ctx context.Context, tag string) error
 	SnapshotTables(tag string) ([]node.TableDir, error)
 }

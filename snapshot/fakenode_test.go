@@ -178,7 +178,7 @@ func (n *fakeNode) tableDirs() (dirs []string) {
 	return dirs
 }
 
-func (n *fakeNode) Snapshot(_ context.Context, tag string) error {
+func (n *fakeNode) Snapshot(_ context.Context, tag string, _ ...string) error {
 	for _, dir := range n.tableDirs() {
 		if err := link(dir, filepath.Join(dir, "snapshots", tag)); err != nil {
 			return err

@@ -31,6 +31,10 @@ type Options struct {
 	DCs       []string // data centre of each node; "dc1" where missing
 	Racks     []string // rack of each node; "rack1" where missing
 	Auth      bool     // passwords; Cassandra's first superuser is made
+
+	TLS        bool // CQL over TLS only
+	ClientAuth bool // with TLS: clients show a certificate too
+	JMX        bool // JMX over TLS, with a user and certificates on both sides
 }
 
 func (o Options) withDefaults() Options {

@@ -59,6 +59,11 @@ func (n *Node) write() error {
 			return err
 		}
 	}
+	if o := n.cluster.options; o.TLS || o.JMX {
+		if err := n.writeSecrets(); err != nil {
+			return fmt.Errorf("make certificates: %w", err)
+		}
+	}
 	scripts, err := n.scripts()
 	if err != nil {
 		return err
@@ -92,6 +97,9 @@ func (n *Node) yaml() string {
 	auth := ""
 	if o.Auth {
 		auth = "authenticator: PasswordAuthenticator\nauthorizer: CassandraAuthorizer\n"
+	}
+	if o.TLS {
+		auth += n.encryption()
 	}
 	return fmt.Sprintf(`cluster_name: '%s'
 num_tokens: %d

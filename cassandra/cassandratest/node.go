@@ -56,8 +56,22 @@ func (n *Node) Config() node.Config {
 		Start:    []string{n.Bin("start")},
 		Stop:     []string{n.Bin("stop")},
 	}
-	if n.cluster.options.Auth {
+	o := n.cluster.options
+	if o.Auth {
 		c.CQL.Username, c.CQL.PasswordFile = superUser, n.path("conf/password")
+	}
+	if o.TLS {
+		c.CQL.CAFile = n.path("conf/ca.pem")
+	}
+	if o.ClientAuth {
+		c.CQL.CertFile, c.CQL.KeyFile = n.path("conf/client.pem"), n.path("conf/client-key.pem")
+	}
+	if o.JMX {
+		c.Nodetool = []string{n.Bin("nodetool")}
+		c.JMX = node.JMXConfig{
+			Host: "127.0.0.1", Port: n.JMXPort, Username: jmxUser, PasswordFile: n.path("conf/jmxremote.password"),
+			SSL: true, SSLProperties: n.path("conf/nodetool-ssl.properties"),
+		}
 	}
 	return c
 }
@@ -73,6 +87,10 @@ func (n *Node) Session() (*gocql.Session, error) {
 	c.Logger = quiet{}
 	if n.cluster.options.Auth {
 		c.Authenticator = gocql.PasswordAuthenticator{Username: superUser, Password: superPassword}
+	}
+	if n.cluster.options.TLS {
+		c.SslOpts = &gocql.SslOptions{EnableHostVerification: true, CaPath: n.path("conf/ca.pem"),
+			CertPath: n.path("conf/client.pem"), KeyPath: n.path("conf/client-key.pem")}
 	}
 	s, err := c.CreateSession()
 	if err != nil {

@@ -115,6 +115,9 @@ func (n *Node) serverOptions() []string {
 		"-Dcassandra.superuser_setup_delay_ms=0",
 		"-Dcassandra.shutdown_announce_in_ms=0",
 	}
+	if n.cluster.options.JMX {
+		o = append(o, n.jmxOptions()...)
+	}
 	if n.cluster.platform.server.old {
 		return o
 	}

@@ -24,6 +24,9 @@ const (
 	killAfter = 5 * time.Second
 )
 
+// nodetoolKey is the configuration key of nodetool, which gets an environment.
+const nodetoolKey = "cassandra.nodetool"
+
 // CommandError tells that a command of the configuration failed.
 type CommandError struct {
 	Argv     []string // as run; may hold what the configuration put there
@@ -64,6 +67,16 @@ func (n *Node) run(ctx context.Context, key string, command []string, args ...st
 	defer out.Close()
 	argv := append(append([]string(nil), command...), args...)
 	cmd := childCommand(ctx, argv, out)
+	if key == nodetoolKey {
+		env, err := n.nodetoolEnv()
+		if err != nil {
+			return "", err
+		}
+		cmd.Env = append(cmd.Env, env...)
+		if n.cfg.JMX != (JMXConfig{}) {
+			key += " and cassandra.jmx"
+		}
+	}
 	n.log.Debug("run command", "key", key, "args", args)
 	if err := cmd.Run(); err != nil {
 		return "", newCommandError(ctx, cmd, err, key, args, readTail(out))

@@ -137,7 +137,7 @@ func TestACommandSeesNoneOfOurOwnVariables(t *testing.T) {
 }
 
 func TestTheMessageNeverShowsTheConfiguredArguments(t *testing.T) {
-	n := offline(t, Config{Nodetool: append(shell("exit 1"), "-pw", "hunter2")})
+	n := offline(t, Config{Nodetool: append(shell("exit 1"), "hunter2")})
 	if e := commandError(t, n.Snapshot(t.Context(), "t1")); strings.Contains(e.Error(), "hunter2") {
 		t.Errorf("message %q", e)
 	}

@@ -35,15 +35,6 @@ type Identity struct {
 	Tokens      []string // decimal, in numeric order
 }
 
-// pinnedDialer connects to one address, whichever host the driver asks for: the
-// driver learns other addresses of the node, and of its peers, from the cluster.
-type pinnedDialer struct{ address string }
-
-// DialContext implements gocql.Dialer.
-func (d pinnedDialer) DialContext(ctx context.Context, network, _ string) (net.Conn, error) {
-	return (&net.Dialer{Timeout: connectTimeout}).DialContext(ctx, network, d.address)
-}
-
 // quietLogger drops the driver's own log; what fails comes back as an error.
 type quietLogger struct{}
 
@@ -72,7 +63,11 @@ func (n *Node) clusterConfig() (*gocql.ClusterConfig, error) {
 	c.PageSize = n.pageRows
 	c.DisableInitialHostLookup = true
 	c.HostFilter = gocql.WhiteListHostFilter(n.cfg.CQL.Host)
-	c.Dialer = pinnedDialer{n.address()}
+	t, err := n.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	c.HostDialer = &pinnedDialer{address: n.address(), tls: t}
 	c.Events.DisableNodeStatusEvents = true
 	c.Events.DisableTopologyEvents = true
 	c.Events.DisableSchemaEvents = true
@@ -106,7 +101,7 @@ func (n *Node) connect(ctx context.Context) (*gocql.Session, error) {
 	}
 	// The filter resolves the name and panics where it cannot.
 	if _, err := net.DefaultResolver.LookupHost(ctx, n.cfg.CQL.Host); err != nil {
-		return nil, n.unreachable(err)
+		return nil, n.unreachable(err, "")
 	}
 	c, err := n.clusterConfig()
 	if err != nil {
@@ -114,14 +109,21 @@ func (n *Node) connect(ctx context.Context) (*gocql.Session, error) {
 	}
 	s, err := c.CreateSession()
 	if err != nil {
-		return nil, n.unreachable(err)
+		return nil, n.unreachable(err, tlsAdvice(c.HostDialer.(*pinnedDialer).handshake(), err.Error()))
 	}
 	return s, nil
 }
 
-func (n *Node) unreachable(err error) error {
+func (n *Node) unreachable(err error, advice string) error {
 	said := strings.TrimPrefix(oneLine(err.Error()), "gocql: unable to create session: ")
-	return fmt.Errorf("cannot reach CQL at %s: %s; is Cassandra running? check cassandra.cql in the config", n.address(), said)
+	switch hangsUp := strings.Contains(said, "reset by peer") || strings.HasSuffix(said, "EOF"); {
+	case advice != "":
+	case hangsUp && !n.cfg.CQL.tls():
+		advice = "does the node want TLS? then set cassandra.cql.ca_file in the config"
+	default:
+		advice = "is Cassandra running? check cassandra.cql in the config"
+	}
+	return fmt.Errorf("cannot reach CQL at %s: %s; %s", n.address(), said, advice)
 }
 
 // session returns the one session that queries share.

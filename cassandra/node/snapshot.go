@@ -19,15 +19,20 @@ import (
 // (SchemaConstants.PATTERN_WORD_CHARS); length is bounded by a file's name.
 var tableName = regexp.MustCompile(`^\w{1,222}$`)
 
-// Snapshot has Cassandra flush every table and take a snapshot of all keyspaces
-// under a tag of 1 to 64 of a-z, 0-9 and dash. A tag that exists already is an
-// error. A failure is a *CommandError; part of the snapshot may exist then, and
-// ClearSnapshot removes it.
-func (n *Node) Snapshot(ctx context.Context, tag string) error {
+// Snapshot has Cassandra flush every table of some keyspaces, or of all where
+// none is named, and take a snapshot of them under a tag of 1 to 64 of a-z, 0-9
+// and dash. A tag that exists already is an error. A failure is a *CommandError;
+// part of the snapshot may exist then, and ClearSnapshot removes it.
+func (n *Node) Snapshot(ctx context.Context, tag string, keyspaces ...string) error {
 	if err := checkTag(tag); err != nil {
 		return err
 	}
-	_, err := n.run(ctx, "cassandra.nodetool", n.cfg.Nodetool, "snapshot", "-t", tag)
+	for _, k := range keyspaces {
+		if !tableName.MatchString(k) {
+			return fmt.Errorf("%q is not the name of a keyspace", k)
+		}
+	}
+	_, err := n.run(ctx, nodetoolKey, n.cfg.Nodetool, append([]string{"snapshot", "-t", tag}, keyspaces...)...)
 	return err
 }
 
@@ -37,7 +42,7 @@ func (n *Node) ClearSnapshot(ctx context.Context, tag string) error {
 	if err := checkTag(tag); err != nil {
 		return err
 	}
-	_, err := n.run(ctx, "cassandra.nodetool", n.cfg.Nodetool, "clearsnapshot", "-t", tag)
+	_, err := n.run(ctx, nodetoolKey, n.cfg.Nodetool, "clearsnapshot", "-t", tag)
 	return err
 }
 
