@@ -24,7 +24,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Name:  "cbk",
 		Usage: "back up Apache Cassandra: encrypted, deduplicated, restorable",
 		Commands: []*cli.Command{initCommand(), backupCommand(), listCommand(), showCommand(), filesCommand(),
-			checkCommand(), restoreCommand(), deleteCommand(), gcCommand(), keyCommand(), versionCommand()},
+			checkCommand(), restoreCommand(), deleteCommand(), gcCommand(), keyCommand(),
+			configCommand(), versionCommand()},
 		Writer: stdout, ErrWriter: stderr,
 		HideVersion:    true,
 		ExitErrHandler: func(*cli.Context, error) {}, // report prints, main exits

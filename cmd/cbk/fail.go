@@ -88,6 +88,7 @@ var failures = []struct {
 	{as[*restore.UnfinishedError], failure{exitFailed, "unfinished-restore", ""}},
 	{as[*restore.DamagedError], failure{exitDamage, "damage", "cbk check --read-data lists what is hit; restore from another backup"}},
 	{as[*repo.DamageError], failure{exitDamage, "damage", "cbk check --read-data lists what is hit"}},
+	{as[*node.ConfigError], failure{exitUsage, "usage", "cbk config show --origin tells where it is set"}},
 	{as[*node.CommandError], failure{exitFailed, "command-failed", "its output follows"}},
 	{is(index.ErrLocked), failure{exitFailed, "busy", "wait for the other cbk on this machine, or give each its own --state-dir"}},
 	{is(store.ErrFull), failure{exitFailed, "full", "make room in the repository's store"}},
