@@ -96,6 +96,17 @@ var failures = []struct {
 	{func(error) bool { return true }, failure{exitFailed, "failed", ""}},
 }
 
+// failureOf tells what kind of error it is.
+func failureOf(err error) failure {
+	i := slices.IndexFunc(failures, func(f struct {
+		match func(error) bool
+		failure
+	}) bool {
+		return f.match(err)
+	})
+	return failures[i].failure
+}
+
 // report prints an error in one line, code word first, and returns the exit code.
 func report(w io.Writer, err error) int {
 	var q quiet
@@ -105,14 +116,7 @@ func report(w io.Writer, err error) int {
 	case errors.As(err, &q):
 		return q.exit
 	}
-	i := slices.IndexFunc(failures, func(f struct {
-		match func(error) bool
-		failure
-	}) bool {
-		return f.match(err)
-	})
-	f := failures[i].failure
-	line := strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' }), "; ")
+	f, line := failureOf(err), flat(err)
 	if f.next != "" {
 		line += "; " + f.next
 	}
