@@ -15,9 +15,11 @@
 // Invariants. CQL speaks to the configured host and port only, whatever other
 // addresses the cluster tells. Nothing in a snapshot directory is silently left
 // out: what is neither a component nor one of the two files Cassandra writes for
-// itself is an error that names it. No password is put on a command line, and no
-// variable named CBK_* reaches a child. A command that fails gives a
-// [CommandError] with the end of its output.
+// itself is an error that names it. No password is put on a command line or in
+// a variable, and no variable named CBK_* reaches a child. Over TLS the node's
+// certificate is verified. The node's configuration leaves this package with its
+// secrets masked. A command that fails gives a [CommandError] with the end of its
+// output, a configuration that cannot be a [ConfigError].
 //
 // Ways in: [New], then [Node.Snapshot] and [Node.SnapshotTables] for a backup,
 // [Node.StopCassandra], [Node.StartCassandra] and [Node.WaitUp] for a restore.
