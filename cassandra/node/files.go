@@ -12,7 +12,7 @@ import (
 	"cbk/cassandra/sstable"
 )
 
-// SSTable is one SSTable in a snapshot directory: its files as they lie there.
+// SSTable is one SSTable in a snapshot or live directory: its files as they lie there.
 type SSTable struct {
 	Sub   string // "", or ".INDEX" for an SSTable of a secondary index
 	Desc  sstable.Descriptor
@@ -38,11 +38,21 @@ const (
 	snapshotSchema   = "schema.cql"
 )
 
-// SSTables lists the SSTables of this snapshot directory and of its index
-// directories, in the order of sub-directory and name. An empty table has none.
-// Anything that is neither a component nor a file of the snapshot itself is an
-// error that names it, and so is a link or any other file that is not regular.
+// SSTables lists the SSTables of this directory and of its index directories, in
+// the order of sub-directory and name. An empty table has none. Anything that is
+// neither a component nor a file of the snapshot itself is an error that names
+// it, and so is a link or any other file that is not regular.
+//
+// Of a live directory it lists what a node would find that starts: no snapshots
+// and backups, nothing that a transaction has left over, nothing unfinished.
 func (t TableDir) SSTables() ([]SSTable, error) {
+	if t.Shared != nil {
+		all, err := t.liveSSTables()
+		if err != nil {
+			return nil, fmt.Errorf("list the files of %s.%s: %w", t.Keyspace, t.Table, err)
+		}
+		return all, nil
+	}
 	all, err := t.list("")
 	if err != nil {
 		return nil, fmt.Errorf("list snapshot of %s.%s: %w", t.Keyspace, t.Table, err)

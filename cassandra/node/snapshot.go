@@ -1,7 +1,6 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,9 +9,6 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
-	"slices"
-
-	"cbk/cassandra/sstable"
 )
 
 // Cassandra takes only word characters in the names of keyspaces and tables
@@ -46,14 +42,17 @@ func (n *Node) ClearSnapshot(ctx context.Context, tag string) error {
 	return err
 }
 
-// TableDir is the snapshot directory of one table in one data directory.
+// TableDir is the snapshot directory of one table in one data directory, or its live directory.
 type TableDir struct {
 	Keyspace string
 	Table    string
-	ID       string // 32 hex digits
+	ID       string // 32 hex digits, or empty for a table made before 2.1
 	DataDir  int    // index in Layout.DataDirs
-	Path     string // the snapshot directory, absolute
+	Path     string // the directory, absolute
 	Live     string // KEYSPACE/TABLE-ID with slashes, relative to the data directory
+	// Shared are the live directories of the table in all data directories, be they there or not. Of a snapshot
+	// directory it is nil.
+	Shared []string
 }
 
 // SnapshotTables lists the directories of a snapshot over all data directories,
@@ -72,10 +71,7 @@ func (n *Node) SnapshotTables(tag string) ([]TableDir, error) {
 		}
 		all = append(all, found...)
 	}
-	slices.SortFunc(all, func(a, b TableDir) int {
-		return cmp.Or(cmp.Compare(a.Keyspace, b.Keyspace), cmp.Compare(a.Table, b.Table),
-			cmp.Compare(a.ID, b.ID), cmp.Compare(a.DataDir, b.DataDir))
-	})
+	sortTables(all)
 	return all, nil
 }
 
@@ -91,13 +87,13 @@ func snapshotTables(dataDir string, index int, tag string) ([]TableDir, error) {
 			return nil, err
 		}
 		for _, table := range tables {
-			snap := filepath.Join(dataDir, keyspace, table, "snapshots", tag)
+			snap := filepath.Join(dataDir, keyspace, table, snapshotsDir, tag)
 			if there, err := isDirectory(snap); err != nil {
 				return nil, err
 			} else if !there {
 				continue
 			}
-			name, id, ok := sstable.ParseTableDir(table)
+			name, id, ok := parseTableDir(table)
 			if !ok || !tableName.MatchString(keyspace) {
 				return nil, fmt.Errorf("%s lies in no directory named KEYSPACE/TABLE-ID", snap)
 			}
