@@ -67,6 +67,9 @@ func liveTables(dataDir string, index int) ([]TableDir, error) {
 		}
 		for _, table := range tables {
 			dir := filepath.Join(dataDir, keyspace, table)
+			if path.Join(keyspace, table) == paxosState {
+				continue
+			}
 			name, id, ok := parseTableDir(table)
 			if !ok || !tableName.MatchString(keyspace) {
 				if err := noSSTables(dir); err != nil {
@@ -83,8 +86,13 @@ func liveTables(dataDir string, index int) ([]TableDir, error) {
 	return found, nil
 }
 
-// lostAndFound is what a file system has in its root, which only root may list.
-const lostAndFound = "lost+found"
+const (
+	// lostAndFound is what a file system has in its root, which only root may list.
+	lostAndFound = "lost+found"
+	// paxosState is where a node keeps the highest ballot it has seen, since 4.1 (PaxosBallotTracker). It is no table, and
+	// no snapshot has it.
+	paxosState = "system/_paxos_repair_state"
+)
 
 // parseTableDir reads the name of a table's directory, which before 2.1 was the table's alone; such a table keeps it.
 func parseTableDir(base string) (table, id string, ok bool) {

@@ -66,7 +66,7 @@ func TestLiveTablesOfEveryGeneration(t *testing.T) {
 			[]string{"ks/t-" + id + "/la-3-big-Data.db", "ks/t-" + id + "/tmp-la-4-big-Data.db", "ks/t-" + id + "/tmplink-la-4-big-Data.db", "ks/t-" + id + "/.i/lb-1-big-Data.db"},
 			[]string{`ks.t "` + id + `" 0 ks/t-` + id + ` /la-3-big-: Data.db; .i/lb-1-big-: Data.db`}},
 		{"what is no keyspace's is passed over",
-			[]string{"lost+found/x/nb-1-big-Data.db", "cassandra-heartbeat", "ks/notes.txt", "ks/not-a-table/readme", "ks/t-" + id + "/nb-1-big-Data.db"},
+			[]string{"lost+found/x/nb-1-big-Data.db", "cassandra-heartbeat", "system/_paxos_repair_state/ballot.meta", "ks/notes.txt", "ks/not-a-table/readme", "ks/t-" + id + "/nb-1-big-Data.db"},
 			[]string{`ks.t "` + id + `" 0 ks/t-` + id + ` /nb-1-big-: Data.db`}},
 	}
 	for _, tt := range tests {

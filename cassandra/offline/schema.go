@@ -1,0 +1,136 @@
+package offline
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+
+	"cbk/cassandra/node"
+	"cbk/cassandra/schema"
+)
+
+// Schema is the schema as system_schema has it. Where that cannot be read, as with 2.x, which has none, it is absent and
+// there is no list of tables.
+func (n *Node) Schema(ctx context.Context) (node.Schema, error) {
+	sys, err := n.System(ctx)
+	if ctx.Err() != nil {
+		return node.Schema{}, ctx.Err()
+	}
+	if err != nil {
+		n.log.Warn("the schema cannot be read", "error", err)
+		return node.Schema{Absent: err.Error()}, nil
+	}
+	return newSchema(sys)
+}
+
+// newSchema makes the schema of the rows of system_schema.
+func newSchema(sys schema.System) (node.Schema, error) {
+	tables, err := tablesOf(sys.Tables, sys.Views)
+	return node.Schema{Tables: tables, Absent: "the rows of system_schema are not yet made into CQL"}, err
+}
+
+// System reads the rows of system_schema.
+func (n *Node) System(ctx context.Context) (schema.System, error) {
+	var sys schema.System
+	dirs, err := node.LiveTables(n.layout)
+	if err != nil {
+		return sys, err
+	}
+	for name, rows := range map[string]*[]schema.Row{
+		"keyspaces": &sys.Keyspaces, "tables": &sys.Tables, "columns": &sys.Columns, "dropped_columns": &sys.DroppedColumns,
+		"types": &sys.Types, "functions": &sys.Functions, "aggregates": &sys.Aggregates, "views": &sys.Views,
+		"indexes": &sys.Indexes, "triggers": &sys.Triggers,
+	} {
+		if err := ctx.Err(); err != nil {
+			return sys, err
+		}
+		if *rows, err = read(dirs, "system_schema."+name); err != nil {
+			return sys, err
+		}
+	}
+	// A node has its own keyspaces there from its first start on.
+	if len(sys.Keyspaces) == 0 {
+		return sys, fmt.Errorf("read system_schema.keyspaces from its files: %w", errNothing)
+	}
+	return sys, nil
+}
+
+// tables lists the tables and views of the schema.
+func (n *Node) tables(dirs []node.TableDir) ([]node.Table, error) {
+	tables, err := read(dirs, "system_schema.tables")
+	if err != nil {
+		return nil, err
+	}
+	if len(tables) == 0 {
+		return nil, fmt.Errorf("read system_schema.tables from its files: %w", errNothing)
+	}
+	views, err := read(dirs, "system_schema.views")
+	if err != nil {
+		return nil, err
+	}
+	return tablesOf(tables, views)
+}
+
+// tablesOf lists tables and views in the order of keyspace and name.
+func tablesOf(tables, views []schema.Row) ([]node.Table, error) {
+	var all []node.Table
+	for i, r := range slices.Concat(tables, views) {
+		t := node.Table{Keyspace: text(r, "keyspace_name"), Name: text(r, "table_name"), View: i >= len(tables)}
+		if t.View {
+			t.Name = text(r, "view_name")
+		}
+		id, ok := r["id"].([16]byte)
+		if !ok {
+			return nil, fmt.Errorf("system_schema has no id of %s.%s", t.Keyspace, t.Name)
+		}
+		t.ID = hex.EncodeToString(id[:])
+		all = append(all, t)
+	}
+	slices.SortFunc(all, func(a, b node.Table) int {
+		return cmp.Or(cmp.Compare(a.Keyspace, b.Keyspace), cmp.Compare(a.Name, b.Name))
+	})
+	return all, nil
+}
+
+// Roles are the roles as system_auth has them; absent where that cannot be read.
+func (n *Node) Roles(ctx context.Context) (node.Roles, error) {
+	access, err := n.Access(ctx)
+	if ctx.Err() != nil {
+		return node.Roles{}, ctx.Err()
+	}
+	if err != nil {
+		n.log.Warn("the roles cannot be read", "error", err)
+		return node.Roles{Absent: err.Error()}, nil
+	}
+	return newRoles(access), nil
+}
+
+// newRoles makes the roles of the rows of system_auth. A cluster without passwords has none.
+func newRoles(access schema.Access) node.Roles {
+	if len(access.Roles) == 0 {
+		return node.Roles{}
+	}
+	return node.Roles{Absent: "the rows of system_auth are not yet made into CQL"}
+}
+
+// Access reads the rows of system_auth.
+func (n *Node) Access(ctx context.Context) (schema.Access, error) {
+	var access schema.Access
+	dirs, err := node.LiveTables(n.layout)
+	if err != nil {
+		return access, err
+	}
+	for name, rows := range map[string]*[]schema.Row{
+		"roles": &access.Roles, "role_members": &access.Members, "role_permissions": &access.Permissions,
+	} {
+		if err := ctx.Err(); err != nil {
+			return access, err
+		}
+		if *rows, err = read(dirs, "system_auth."+name); err != nil {
+			return access, err
+		}
+	}
+	return access, nil
+}
