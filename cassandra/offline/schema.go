@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -115,12 +116,16 @@ func newRoles(access schema.Access) node.Roles {
 	return node.Roles{Absent: "the rows of system_auth are not yet made into CQL"}
 }
 
-// Access reads the rows of system_auth.
+// Access reads the rows of system_auth. Before 2.2 there was no table of roles.
 func (n *Node) Access(ctx context.Context) (schema.Access, error) {
 	var access schema.Access
 	dirs, err := node.LiveTables(n.layout)
 	if err != nil {
 		return access, err
+	}
+	id := systemID("system_auth", "roles")
+	if !slices.ContainsFunc(dirs, func(d node.TableDir) bool { return d.ID == id }) {
+		return access, errors.New("no table system_auth.roles in the data directories")
 	}
 	for name, rows := range map[string]*[]schema.Row{
 		"roles": &access.Roles, "role_members": &access.Members, "role_permissions": &access.Permissions,
