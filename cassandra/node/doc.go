@@ -8,6 +8,9 @@
 //	DATADIR/KEYSPACE/TABLE-ID/snapshots/TAG/            components of the table
 //	DATADIR/KEYSPACE/TABLE-ID/snapshots/TAG/.INDEX/     components of an index
 //
+// The live directory is the table's own, DATADIR/KEYSPACE/TABLE-ID, which is read of
+// a node that is stopped. Tables from before 2.1 have no -ID there.
+//
 // Three ways lead to a node, and none of them needs another: its files, which
 // work while it is down; CQL, for identity, schema and tokens; and nodetool, for
 // snapshots and for which members are up.

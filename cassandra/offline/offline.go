@@ -32,7 +32,7 @@ func New(cfg node.Config, log *slog.Logger) (*Node, error) {
 // Layout tells where the node's directories are.
 func (n *Node) Layout() node.Layout { return n.layout }
 
-// ConfigFiles reads the files of the node's configuration.
+// ConfigFiles gives none: this is where those beside n.path are to be read.
 func (n *Node) ConfigFiles() ([]node.ConfigFile, error) { return nil, nil }
 
 // Snapshot takes none: the files of a node that is stopped stay as they are. It makes sure that the node is.
