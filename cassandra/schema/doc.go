@@ -4,5 +4,19 @@
 // system_auth hold. They come from CQL, where a release cannot describe itself, or from the SSTables of a node that is
 // stopped.
 //
-// Invariants. It reads nothing itself. The same rows give the same text, whatever their order.
+// The text is of the kind that DESCRIBE SCHEMA WITH INTERNALS of 4.0 and later gives: with the ids of tables and with
+// dropped columns, without which SSTables cannot be read. It differs where that text makes something else than what it
+// describes:
+//
+//   - tables with COMPACT STORAGE are statements, not comments, and order by no column that CQL cannot see;
+//   - a function's body that holds $$ is a quoted string;
+//   - triggers are there;
+//   - an option without a value in the rows, which is the release's default, is left out;
+//   - dropped columns come in the order of their names.
+//
+// Invariants. It reads nothing itself. The same rows give the same text, whatever their order. A row that is needed and
+// lacks a column, or has it with another type, is an error that names it; a row that belongs to nothing is left out, as
+// Cassandra does. Time and memory are those of the rows times a small factor.
+//
+// Ways in: [System.CQL] and [Access.CQL].
 package schema
