@@ -38,11 +38,7 @@ func (n *Node) readRing(ctx context.Context) (ring.Ring, error) {
 		return ring.Ring{}, err
 	}
 	known[local.HostID] = ring.Member{HostID: local.HostID, Address: local.Address, DC: local.DC, Rack: local.Rack, Tokens: local.Tokens}
-	out, err := n.run(ctx, "cassandra.nodetool", n.cfg.Nodetool, "status")
-	if err != nil {
-		return ring.Ring{}, err
-	}
-	seen, err := parseStatus(out)
+	seen, err := n.seen(ctx, local.Version)
 	if err != nil {
 		return ring.Ring{}, err
 	}
@@ -55,6 +51,23 @@ func (n *Node) readRing(ctx context.Context) (ring.Ring, error) {
 	}
 	r.Sort()
 	return r, nil
+}
+
+// seen asks nodetool who belongs to the ring, by host id. The status of a nodetool of 4.0 or later fails against a node
+// before 4.0, for it asks for attributes that came with it; the gossip of both is the same.
+func (n *Node) seen(ctx context.Context, version string) (map[string]ring.Member, error) {
+	out, err := n.run(ctx, "cassandra.nodetool", n.cfg.Nodetool, "status")
+	if err == nil {
+		return parseStatus(out)
+	}
+	if major, _, _ := strings.Cut(version, "."); major != "2" && major != "3" {
+		return nil, err
+	}
+	gossip, failed := n.run(ctx, "cassandra.nodetool", n.cfg.Nodetool, "gossipinfo")
+	if failed != nil {
+		return nil, err // the way of first choice says what is wrong
+	}
+	return parseGossip(gossip)
 }
 
 // local reads the one row of system.local.

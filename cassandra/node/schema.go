@@ -55,12 +55,16 @@ type Table struct {
 	View     bool   // a materialized view
 }
 
-// Schema reads the schema. It needs Cassandra 4.0 or later, which describes
-// itself. The answer is the same for the same schema.
+// Schema reads the schema. Releases since 4.0 describe themselves; where what they say does not make the same again, and
+// for 3.0 to 3.11, the text is made of the rows of system_schema. Releases before 3.0 keep their schema in another form:
+// it is absent, and the tables are known. The answer is the same for the same schema.
 func (n *Node) Schema(ctx context.Context) (Schema, error) {
 	var s Schema
 	var err error
-	if s.Keyspaces, err = n.describe(ctx); err != nil {
+	if s.Keyspaces, err = n.keyspaces(ctx); answeredWith(err, gocql.ErrCodeInvalid) {
+		return n.oldSchema(ctx)
+	}
+	if err != nil {
 		return Schema{}, fmt.Errorf("describe the schema: %w", err)
 	}
 	if s.Tables, err = n.tables(ctx); err != nil {
@@ -69,14 +73,89 @@ func (n *Node) Schema(ctx context.Context) (Schema, error) {
 	return s, nil
 }
 
-func (n *Node) describe(ctx context.Context) ([]KeyspaceSchema, error) {
+// oldSchema knows the tables of a release before 3.0, which has no system_schema.
+func (n *Node) oldSchema(ctx context.Context) (Schema, error) {
+	tables, err := n.tablesOf(ctx, false, "SELECT keyspace_name, columnfamily_name, cf_id FROM system.schema_columnfamilies")
+	if err != nil {
+		return Schema{}, fmt.Errorf("list the tables: %w", err)
+	}
+	sortTables(tables)
+	return Schema{Tables: tables, Absent: "a release before 3.0 neither describes its schema nor has system_schema"}, nil
+}
+
+// keyspaces asks the node to describe itself, and renders the rows of those keyspaces that it cannot describe.
+func (n *Node) keyspaces(ctx context.Context) ([]KeyspaceSchema, error) {
+	described, flawed, err := n.describe(ctx)
+	if answeredWith(err, gocql.ErrCodeSyntax) {
+		return n.render(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := n.withTriggers(ctx, flawed); err != nil || len(flawed) == 0 {
+		return described, err
+	}
+	rendered, err := n.render(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i, k := range described {
+		at := slices.IndexFunc(rendered, func(r KeyspaceSchema) bool { return r.Name == k.Name })
+		if flawed[k.Name] && at >= 0 {
+			described[i] = rendered[at]
+		}
+	}
+	return described, nil
+}
+
+// render writes the user keyspaces from the rows of system_schema.
+func (n *Node) render(ctx context.Context) ([]KeyspaceSchema, error) {
+	rows, err := n.schemaRows(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keyspaces, err := rows.CQL()
+	if err != nil {
+		return nil, err
+	}
 	var all []KeyspaceSchema
+	for _, k := range keyspaces {
+		all = append(all, KeyspaceSchema{Name: k.Name, CQL: k.CQL})
+	}
+	return all, nil
+}
+
+// withTriggers adds the keyspaces that have triggers: DESCRIBE leaves those out.
+func (n *Node) withTriggers(ctx context.Context, flawed map[string]bool) error {
+	return n.query(ctx, func(row gocql.Scanner) error {
+		var keyspace string
+		err := row.Scan(&keyspace)
+		flawed[keyspace] = true
+		return err
+	}, "SELECT keyspace_name FROM system_schema.triggers")
+}
+
+// isFlawed tells whether a statement of DESCRIBE makes nothing or something else: a table with COMPACT STORAGE is a
+// comment, and $$ within the body of a function ends it.
+func isFlawed(kind, statement string) bool {
+	return strings.HasPrefix(statement, "/*") ||
+		kind == "function" && (strings.Count(statement, "$$") != 2 || strings.Contains(statement, "$$$"))
+}
+
+// describe gives the keyspaces as DESCRIBE has them, by their names as they are and not as they are quoted, and the names
+// of those that it describes badly.
+func (n *Node) describe(ctx context.Context) (all []KeyspaceSchema, flawed map[string]bool, err error) {
+	flawed = make(map[string]bool)
 	var text strings.Builder
 	total := 0
-	err := n.query(ctx, func(row gocql.Scanner) error {
-		var keyspace, statement string
-		if err := row.Scan(&keyspace, nil, nil, &statement); err != nil {
+	err = n.query(ctx, func(row gocql.Scanner) error {
+		var keyspace, kind, statement string
+		if err := row.Scan(&keyspace, &kind, nil, &statement); err != nil {
 			return err
+		}
+		keyspace = unquoted(keyspace)
+		if isFlawed(kind, statement) {
+			flawed[keyspace] = true
 		}
 		if total += len(statement); total > maxSchema {
 			return fmt.Errorf("schema is larger than %d bytes", maxSchema)
@@ -90,7 +169,16 @@ func (n *Node) describe(ctx context.Context) ([]KeyspaceSchema, error) {
 		return nil
 	}, "DESCRIBE SCHEMA WITH INTERNALS")
 	endKeyspace(all, &text)
-	return all, err
+	slices.SortFunc(all, func(a, b KeyspaceSchema) int { return cmp.Compare(a.Name, b.Name) })
+	return all, flawed, err
+}
+
+// unquoted takes the quotes from a name that DESCRIBE wrote.
+func unquoted(name string) string {
+	if inner, ok := strings.CutPrefix(name, `"`); ok {
+		return strings.ReplaceAll(strings.TrimSuffix(inner, `"`), `""`, `"`)
+	}
+	return name
 }
 
 // endKeyspace gives the last keyspace its text.
@@ -111,10 +199,14 @@ func (n *Node) tables(ctx context.Context) ([]Table, error) {
 		return nil, err
 	}
 	tables = append(tables, views...)
+	sortTables(tables)
+	return tables, nil
+}
+
+func sortTables(tables []Table) {
 	slices.SortFunc(tables, func(a, b Table) int {
 		return cmp.Or(cmp.Compare(a.Keyspace, b.Keyspace), cmp.Compare(a.Name, b.Name))
 	})
-	return tables, nil
 }
 
 func (n *Node) tablesOf(ctx context.Context, view bool, stmt string) ([]Table, error) {
