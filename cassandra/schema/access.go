@@ -40,8 +40,9 @@ func (a *Access) CQL(release string) (string, error) {
 	return w.text.String(), nil
 }
 
-// takesHashes tells whether a release knows HASHED PASSWORD: 4.1 and later do.
+// takesHashes tells whether a release knows HASHED PASSWORD: 4.1 and later do, 4.0 says that it is a syntax error.
 func takesHashes(release string) bool {
+	release, _, _ = strings.Cut(release, "-") // 4.1-beta1
 	parts := strings.SplitN(release, ".", 3)
 	if len(parts) < 2 {
 		return false
