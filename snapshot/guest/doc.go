@@ -12,7 +12,8 @@
 // that Cassandra itself brings in within the seconds between question and return goes with the others and costs
 // Cassandra one read. Of a file that this process may not write the kernel tells nothing (all is said to be resident),
 // and nothing is given back: run cbk as the owner of the data. Pages that are mapped or dirty are never given back by
-// the kernel, whoever asks. None of this can fail a read.
+// the kernel, whoever asks, nor is what readahead has under way when a reading is broken off. None of this can fail a
+// read.
 //
 // Priority. LowerPriority makes the process nice and puts it at the lower end of the best-effort I/O class. Not into the
 // idle class: a disk that is never idle would never serve it, and a backup that stands still holds a snapshot that

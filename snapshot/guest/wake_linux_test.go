@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -103,7 +104,11 @@ func TestThePageCacheIsLeftAsItWas(t *testing.T) {
 		{"pages on both sides of a window's border", []part{{perWindow - 3, 6}}, all, 0},
 		{"the last page was", []part{{pages - 1, 1}}, all, 0},
 		{"the reading ends within the first window", everyOther(16, pages), some(window / 2), 0},
-		{"the reading ends just before the second window", everyOther(512, pages), some(window - 1), 0},
+		{"the reading ends just before the second window", nil, some(window - 1), 0},
+		{"three windows are asked for at a time", everyOther(64, pages), func(f io.Reader) error {
+			_, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, f, make([]byte, 3*window))
+			return err
+		}, 0},
 		{"the reading ends within the last window", []part{{0, 1}}, some(3*window + 9), 0},
 		{"nothing is read", everyOther(64, pages), some(0), 0},
 		{"with a rate", everyOther(64, pages), all, 1 << 30},
@@ -114,28 +119,46 @@ func TestThePageCacheIsLeftAsItWas(t *testing.T) {
 			if err := os.Link(live, path); err != nil {
 				t.Fatal(err)
 			}
-			before := warm(t, live, tc.parts)
-			f := open(t, New(Options{ReadRate: tc.rate}), path)
-			if err := tc.read(f); err != nil {
-				t.Fatal(err)
-			}
-			if err := f.Close(); err != nil {
-				t.Fatal(err)
-			}
-			after := pagesOf(t, live)
 			var gone, left int
-			for i := range before {
-				if before[i] && !after[i] {
-					gone++
+			for range 3 { // a machine short of memory reclaims pages on its own
+				before := warm(t, live, tc.parts)
+				f := open(t, New(Options{ReadRate: tc.rate}), path)
+				if err := tc.read(f); err != nil {
+					t.Fatal(err)
 				}
-				if !before[i] && after[i] {
-					left++
+				settle(t, live)
+				if err := f.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if gone, left = difference(before, pagesOf(t, live)); gone+left == 0 {
+					return
 				}
 			}
-			if gone+left > 0 {
-				t.Errorf("%d of %d pages were resident: %d of them are gone, %d others are left", count(before), len(before), gone, left)
-			}
+			t.Errorf("of %d pages, %d that were resident are gone, %d others are left", pages, gone, left)
 		})
+	}
+}
+
+func difference(before, after []bool) (gone, left int) {
+	for i := range before {
+		if before[i] && !after[i] {
+			gone++
+		}
+		if !before[i] && after[i] {
+			left++
+		}
+	}
+	return gone, left
+}
+
+// settle waits for what readahead has under way: the kernel gives back no page that is being read.
+func settle(t *testing.T, path string) {
+	t.Helper()
+	for was, same := -1, 0; same < 3; time.Sleep(10 * time.Millisecond) {
+		n := count(pagesOf(t, path))
+		if same++; n != was {
+			was, same = n, 0
+		}
 	}
 }
 
