@@ -68,7 +68,7 @@ const settling = 8
 func (f *fetch) run(ctx context.Context) (*Fetched, error) {
 	tables := allTables(f.snap)
 	for _, t := range tables {
-		f.progress.Expect(t.BytesSource)
+		f.progress.Expect(t.Files, t.BytesSource)
 		if err := f.mkdir(filepath.Join(f.dirs[0], filepath.FromSlash(t.Dir))); err != nil {
 			return nil, err
 		}
@@ -159,7 +159,7 @@ func (f *fetch) count(c *snapshot.Component) {
 	defer f.mu.Unlock()
 	f.result.Files++
 	f.result.Bytes += c.Size
-	f.progress.Done(c.Size)
+	f.progress.Done(1, c.Size)
 }
 
 // settle gives a written component its name, or removes it if err says that it is not right. file is nil if it could

@@ -164,19 +164,19 @@ var silentLog = slog.New(slog.DiscardHandler)
 
 type silent struct{}
 
-func (silent) Expect(int64) {}
-func (silent) Done(int64)   {}
+func (silent) Expect(int, int64) {}
+func (silent) Done(int, int64)   {}
 
 // hooks is a Progress that runs code when a table is about to be fetched and when a component is done.
 type hooks struct{ expect, done func() }
 
-func (h hooks) Expect(int64) {
+func (h hooks) Expect(int, int64) {
 	if h.expect != nil {
 		h.expect()
 	}
 }
 
-func (h hooks) Done(int64) {
+func (h hooks) Done(int, int64) {
 	if h.done != nil {
 		h.done()
 	}

@@ -46,8 +46,8 @@ type Options struct {
 
 // Progress is told how far a backup or restore has come. Its methods are called by several goroutines.
 type Progress interface {
-	Expect(bytes int64) // more bytes are to be handled
-	Done(bytes int64)   // bytes were handled, read or found unchanged
+	Expect(files int, bytes int64) // more is to be handled
+	Done(files int, bytes int64)   // so much was handled, read or found unchanged
 }
 
 // Result is what a backup did.

@@ -247,9 +247,9 @@ type interruption struct {
 	cancel context.CancelFunc
 }
 
-func (*interruption) Expect(int64) {}
+func (*interruption) Expect(int, int64) {}
 
-func (i *interruption) Done(n int64) {
+func (i *interruption) Done(_ int, n int64) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.left -= n; i.left <= 0 {

@@ -89,8 +89,8 @@ func (r *rig) options(name string) Options {
 
 type silent struct{}
 
-func (silent) Expect(int64) {}
-func (silent) Done(int64)   {}
+func (silent) Expect(int, int64) {}
+func (silent) Done(int, int64)   {}
 
 func (r *rig) opening(path string) (io.ReadCloser, error) {
 	r.mu.Lock()

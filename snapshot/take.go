@@ -164,7 +164,7 @@ func (w *writing) done(i int, fact fileFact, small []byte, plain int64, why stri
 	if w.known[fact.name].hash == fact.hash {
 		w.cost.Unchanged++
 	}
-	w.b.opt.Progress.Done(fact.size)
+	w.b.opt.Progress.Done(1, fact.size)
 	w.b.uses.add(RecipeUse{Recipe: fact.how.name(), Reason: why, Files: 1, BytesSource: fact.size, BytesPlain: plain})
 }
 

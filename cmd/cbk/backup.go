@@ -52,7 +52,7 @@ func backupCommand() *cli.Command {
 				return err
 			}
 			defer n.Close()
-			progress, end := newProgress(c.App.ErrWriter)
+			progress, end := newProgress(c.App.ErrWriter, s.log)
 			res, err := snapshot.Take(c.Context, s.repo, n, snapshot.Options{Name: c.String("name"), Domain: domain, Mode: mode, Recipe: recipe, KeepSnapshot: c.Bool("keep-snapshot"),
 				Now: time.Now, Log: s.log, Progress: progress, Open: snapshot.OpenFile})
 			end()

@@ -49,7 +49,7 @@ func restoreCommand() *cli.Command {
 			if c.Bool("in-place") {
 				return restoreInPlace(c, s, snap)
 			}
-			return restoreTo(c, snap)
+			return restoreTo(c, s, snap)
 		},
 	}
 }
@@ -79,14 +79,14 @@ func document(snap *snapshot.Snapshot) restoreJSON {
 		Before: []string{}, Refused: []refusedJSON{}}
 }
 
-func restoreTo(c *cli.Context, snap *snapshot.Snapshot) error {
+func restoreTo(c *cli.Context, s *session, snap *snapshot.Snapshot) error {
 	dir := c.String("to")
 	if c.Bool("dry-run") {
 		_, err := fmt.Fprintf(c.App.Writer, "restore %s of node %s to %s: %s, %s\n", snap.Backup, snap.Entry.Catalogue.Node, dir,
 			plural(snap.Files, "file"), size(snap.BytesSource))
 		return err
 	}
-	progress, end := newProgress(c.App.ErrWriter)
+	progress, end := newProgress(c.App.ErrWriter, s.log)
 	got, err := restore.ToDir(c.Context, snap, dir, progress)
 	end()
 	if got == nil {
@@ -128,7 +128,7 @@ func restoreInPlace(c *cli.Context, s *session, snap *snapshot.Snapshot) error {
 	if err := confirm(c, out, "this replaces the node's data"); err != nil {
 		return err
 	}
-	progress, end := newProgress(c.App.ErrWriter)
+	progress, end := newProgress(c.App.ErrWriter, s.log)
 	run := restore.InPlace{Snap: snap, Host: n, Plan: plan, StateDir: s.cfg.StateDir, Log: s.log, Progress: progress}
 	got, err := run.Run(c.Context)
 	end()

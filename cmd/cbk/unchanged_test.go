@@ -76,7 +76,7 @@ func (r *rig) take(name string, o *opened) (*snapshot.Result, *store.Counts, err
 		r.t.Fatal(err)
 	}
 	defer n.Close()
-	res, err := snapshot.Take(r.t.Context(), opening, n, snapshot.Options{Name: name, Domain: domainLabel, Now: time.Now, Log: log, Progress: silent{}, Open: o.open})
+	res, err := snapshot.Take(r.t.Context(), opening, n, snapshot.Options{Name: name, Domain: domainLabel, Now: time.Now, Log: log, Progress: &tally{}, Open: o.open})
 	return res, counts, err
 }
 
