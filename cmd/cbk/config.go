@@ -35,6 +35,8 @@ type config struct {
 	Recipe         string          `yaml:"recipe"`
 	StateDir       string          `yaml:"state_dir"`
 	Cassandra      cassandraConfig `yaml:"cassandra"`
+	Limits         limitsConfig    `yaml:"limits"`
+	MetricsFile    string          `yaml:"metrics_file"`
 
 	recoveryFile string
 	file         string            // that was read, "" where there is none

@@ -16,6 +16,7 @@ import (
 	"cbk/repo/store"
 	"cbk/restore"
 	"cbk/snapshot"
+	"cbk/snapshot/guest"
 )
 
 // The exit codes. Where several apply, the first of interrupted, failed, refused, damage, incomplete wins.
@@ -67,6 +68,7 @@ var failures = []struct {
 	failure
 }{
 	{is(errInterrupted), failure{exitInterrupted, "interrupted", "run the command again: what was done is not done twice"}},
+	{as[*guest.SpaceError], failure{exitFailed, "space", "make room on the node, or allow less with --min-free"}},
 	{is(context.Canceled), failure{exitInterrupted, "interrupted", "run the command again: what was done is not done twice"}},
 	{as[usage], failure{exitUsage, "usage", "cbk help lists the commands, cbk help COMMAND its flags"}},
 	{is(repo.ErrNoRepository), failure{exitNoRepo, "no-repository", "check --repo, or make a repository with cbk init"}},
@@ -126,6 +128,18 @@ func report(w io.Writer, err error) int {
 		fmt.Fprintln(w, indent(cmd.Output))
 	}
 	return f.exit
+}
+
+// exitCode is the code a command ends with.
+func exitCode(err error) int {
+	var q quiet
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &q):
+		return q.exit
+	}
+	return failureOf(err).exit
 }
 
 func indent(s string) string {

@@ -16,7 +16,7 @@ import (
 // These limits keep the garbage collector ahead of the 300 MiB a command may take on a node whose memory belongs to
 // Cassandra. A backup has 144 MiB of pack buffers beside Go's own memory, a restore 64 MiB of read buffers; the program
 // itself maps some 40 MiB.
-// GOMEMLIMIT overrides them.
+// A control group with little memory lowers them, GOMEMLIMIT overrides them.
 const (
 	memoryLimit       = 170 << 20
 	backupMemoryLimit = 110 << 20
@@ -28,7 +28,7 @@ func main() { os.Exit(run()) }
 
 func limitMemory(bytes int64) {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(bytes)
+		debug.SetMemoryLimit(heapLimit(bytes, os.DirFS("/")))
 	}
 }
 

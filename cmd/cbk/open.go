@@ -29,6 +29,7 @@ type session struct {
 	log    *slog.Logger
 	repo   *repo.Repo
 	counts *store.Counts
+	limits limits
 }
 
 // open reads the configuration and opens the repository.
@@ -41,7 +42,11 @@ func open(c *cli.Context, readOnly bool) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, err := store.Open(c.Context, cfg.Repository, store.Options{ReadOnly: readOnly, Log: log})
+	limits, err := cfg.Limits.limits(c)
+	if err != nil {
+		return nil, err
+	}
+	st, err := store.Open(c.Context, cfg.Repository, store.Options{ReadOnly: readOnly, Log: log, Upload: limits.upload})
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +60,7 @@ func open(c *cli.Context, readOnly bool) (*session, error) {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", cfg.Repository, err), st.Close())
 	}
 	debug.FreeOSMemory() // the key derivation took 64 MiB, which nothing after it needs in one piece
-	return &session{cfg: cfg, log: log, repo: r, counts: counts}, nil
+	return &session{cfg: cfg, log: log, repo: r, counts: counts, limits: limits}, nil
 }
 
 // openContent opens the repository for a command that needs what backups hold.
