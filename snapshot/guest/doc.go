@@ -6,8 +6,8 @@
 // Reading. What a Guest opens is read under a byte rate that all its files share, and leaves the page cache as it was.
 // A snapshot holds hard links: the file that is read is the inode Cassandra serves queries from, so "evict what was
 // read" would throw out its hottest pages, and "leave what was read" would push them out with a terabyte that nobody
-// asks for again. A Guest asks the kernel which pages are resident before it reads them (mincore), a window ahead of
-// its reading, and gives back those that were not, a window behind. Asked too early the answer is stale, asked after
+// asks for again. A Guest asks the kernel which pages are resident before it reads them (mincore), two windows ahead
+// of its reading, and gives back those that were not, a window behind. Asked too early the answer is stale, asked after
 // the read or its readahead it is wrong. What remains is small and falls on the safe side, but for one case: a page
 // that Cassandra itself brings in within the seconds between question and return goes with the others and costs
 // Cassandra one read. Of a file that this process may not write the kernel tells nothing (all is said to be resident),

@@ -2,19 +2,23 @@ package guest
 
 import "os"
 
-// window is how much of a file is asked about and given back at a time. It is more than any usual readahead (128 KiB,
-// some MiB on arrays), so that what is asked about was not yet touched by the reading behind it; few enough bytes that
-// eight files hold 128 MiB of page cache at the most; and three system calls for it vanish beside its 2,048 pages.
-// Windows begin at multiples of it: the kernel caches files in blocks of up to 2 MiB, aligned to their size, and gives
-// back none that lies in a range only in part.
+// window is how much of a file is asked about and given back at a time: few enough bytes that the three system calls for it
+// vanish beside its 2,048 pages, and what eight files hold of the page cache beside that of a node. Windows begin at
+// multiples of it: the kernel caches files in blocks of up to 2 MiB, aligned to their size, and gives back none that lies
+// in a range only in part.
 const window = 8 << 20
+
+// windowsAhead are asked about before the window behind them is read, so that readahead has not touched them yet. It
+// reaches at most two of its blocks ahead, which are 128 KiB as a rule, and some MiB on arrays and network disks.
+const windowsAhead = 2
 
 // wake is what the reading of a file leaves behind in the page cache.
 type wake struct {
-	f         *os.File
-	size      int64
-	page      int64
-	now, next seen // the window that is read, and the one after it
+	f     *os.File
+	size  int64
+	page  int64
+	now   seen // the window that is read
+	ahead [windowsAhead]seen
 }
 
 // seen is what was resident of a window before it was read: a byte a page, the lowest bit tells.
@@ -32,7 +36,11 @@ func newWake(f *os.File, size int64) *wake {
 		return nil
 	}
 	w.now = w.look(0)
-	w.next = w.look(w.now.to)
+	from := w.now.to
+	for i := range w.ahead {
+		w.ahead[i] = w.look(from)
+		from = w.ahead[i].to
+	}
 	return w
 }
 
@@ -44,7 +52,7 @@ func (w *wake) look(from int64) seen {
 	return s
 }
 
-// atMost bounds a read so that it stays within the window: the one after it has been asked about, the next has not.
+// atMost bounds a read so that it stays within the window: of what lies far behind it nothing has been asked.
 func (w *wake) atMost(pos int64, n int) int {
 	if w == nil || pos >= w.now.to {
 		return n
@@ -58,8 +66,10 @@ func (w *wake) passed(pos int64) {
 		return
 	}
 	w.leave(w.now)
-	w.now = w.next
-	w.next = w.look(w.now.to)
+	last := w.ahead[windowsAhead-1].to
+	w.now = w.ahead[0]
+	copy(w.ahead[:], w.ahead[1:])
+	w.ahead[windowsAhead-1] = w.look(last)
 }
 
 // end gives back what was read of the window under way, and what readahead fetched beyond it.
@@ -68,7 +78,9 @@ func (w *wake) end() {
 		return
 	}
 	w.leave(w.now)
-	w.leave(w.next)
+	for _, s := range w.ahead {
+		w.leave(s)
+	}
 }
 
 // leave gives back the runs of pages that were not resident.

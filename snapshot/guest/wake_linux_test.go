@@ -170,8 +170,8 @@ func TestAPartlyResidentFileIsHalfResidentInTheseTests(t *testing.T) {
 	}
 }
 
-func TestAWindowIsGivenBackBeforeTheNextButOneIsRead(t *testing.T) {
-	path, _ := content(t, 6*window)
+func TestNoMoreOfAFileIsHeldThanTheWindowsUnderWay(t *testing.T) {
+	path, _ := content(t, 9*window)
 	warm(t, path, nil)
 	f := open(t, New(Options{}), path)
 	defer f.Close()
@@ -186,8 +186,24 @@ func TestAWindowIsGivenBackBeforeTheNextButOneIsRead(t *testing.T) {
 		}
 		most = max(most, count(pagesOf(t, path)))
 	}
-	if limit := 2 * window / os.Getpagesize(); most > limit {
+	if limit := (1 + windowsAhead) * window / os.Getpagesize(); most > limit {
 		t.Errorf("%d pages of the file were resident at a time, want %d at the most", most, limit)
+	}
+}
+
+// Readahead grows with what is read in one go, to as much as the disk is set up for.
+func TestReadaheadDoesNotOvertakeTheQuestions(t *testing.T) {
+	path, _ := content(t, 12*window)
+	warm(t, path, nil)
+	f := open(t, New(Options{}), path)
+	if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, f, make([]byte, 512<<10)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(pagesOf(t, path)); n != 0 {
+		t.Errorf("%d pages are left", n)
 	}
 }
 
