@@ -126,8 +126,8 @@ func (m *maker) take(w *repo.Repo, name, mode string) {
 
 type silent struct{}
 
-func (silent) Expect(int64) {}
-func (silent) Done(int64)   {}
+func (silent) Expect(int, int64) {}
+func (silent) Done(int, int64)   {}
 
 // rotate replaces the seal key, and destroys the old one: what was sealed to it opens by its second sealing only.
 func (m *maker) rotate() {
