@@ -96,10 +96,11 @@ func TestALookThatFailsIsLoggedAndAnotherTaken(t *testing.T) {
 		time.Sleep(11 * time.Second)
 		d.fails.Store(false)
 		time.Sleep(10 * time.Second)
-		if ctx.Err() != nil || !strings.Contains(log.String(), "it does not answer") {
-			t.Errorf("%v, log %q", ctx.Err(), log)
-		}
+		ended := ctx.Err()
 		stop()
+		if ended != nil || !strings.Contains(log.String(), "it does not answer") {
+			t.Errorf("%v, log %q", ended, log)
+		}
 		looks := d.looks.Load()
 		time.Sleep(time.Minute)
 		if got := d.looks.Load(); got != looks || looks != 3 {
