@@ -30,6 +30,8 @@ func TestTheMemoryLimitIsTheLeastOfTheGroupsAbove(t *testing.T) {
 			"sys/fs/cgroup/system.slice/cbk.service/memory.max": half + "\n"}, 512 << 20, true},
 		{"version 2, group above", map[string]string{"proc/self/mountinfo": v2Mount, "proc/self/cgroup": "0::/a/b/c\n",
 			"sys/fs/cgroup/a/memory.max": quarter, "sys/fs/cgroup/a/b/memory.max": "max\n", "sys/fs/cgroup/a/b/c/memory.max": half}, 256 << 20, true},
+		{"version 2, own group below a larger one", map[string]string{"proc/self/mountinfo": v2Mount, "proc/self/cgroup": "0::/a/b\n",
+			"sys/fs/cgroup/a/memory.max": half, "sys/fs/cgroup/a/b/memory.max": quarter}, 256 << 20, true},
 		{"version 2, high stalls before max", map[string]string{"proc/self/mountinfo": v2Mount, "proc/self/cgroup": "0::/a\n",
 			"sys/fs/cgroup/a/memory.max": half, "sys/fs/cgroup/a/memory.high": quarter}, 256 << 20, true},
 		{"version 2, no limit", map[string]string{"proc/self/mountinfo": v2Mount, "proc/self/cgroup": "0::/a\n",
