@@ -74,6 +74,7 @@ var richSchema = []struct{ from, to, cql string }{
 		WHERE "Mail" IS NOT NULL AND id IS NOT NULL AND c IS NOT NULL PRIMARY KEY (("Mail"), c, id) WITH CLUSTERING ORDER BY (c DESC, id ASC) AND comment = 'mails'`},
 	{"3", "", `CREATE MATERIALIZED VIEW "Rich"."All" AS SELECT * FROM "Rich"."Base"
 		WHERE n IS NOT NULL AND id > 3 AND c > 1 PRIMARY KEY ((n, id), c)`},
+	{"3", "", `CREATE TRIGGER "Watch" ON "Rich"."Base" USING 'audit.Audit'`},
 	{"3", "", `CREATE TABLE systematics.peers_x (id int PRIMARY KEY)`},
 }
 
