@@ -150,6 +150,10 @@ func compareBools(a, b bool) int {
 // droppedColumns reads the columns that a table had, in the order of their names. A name that a column of the primary key
 // was given later is left out: no statement leads there, and reading the key needs no record.
 func (k *keyspace) droppedColumns(t *table) ([]column, error) {
+	keys := make(map[string]bool)
+	for _, c := range append(slices.Clone(t.keys), t.clusters...) {
+		keys[c.name] = true
+	}
 	var dropped []column
 	for _, row := range k.dropped[t.name] {
 		f := &fields{table: "dropped_columns", row: row}
@@ -158,8 +162,7 @@ func (k *keyspace) droppedColumns(t *table) ([]column, error) {
 		if f.err != nil {
 			return nil, f.err
 		}
-		named := func(other column) bool { return other.name == c.name }
-		if !slices.ContainsFunc(t.keys, named) && !slices.ContainsFunc(t.clusters, named) {
+		if !keys[c.name] {
 			dropped = append(dropped, c)
 		}
 	}
@@ -179,9 +182,12 @@ func (k *keyspace) writeTable(e element) error {
 		return err
 	}
 	readded := make(map[string]column)
+	for _, d := range t.dropped {
+		readded[d.name] = column{}
+	}
 	columns := append(slices.Clone(t.keys), t.clusters...)
 	for _, c := range t.others {
-		if slices.ContainsFunc(t.dropped, func(d column) bool { return d.name == c.name }) {
+		if _, ok := readded[c.name]; ok {
 			readded[c.name] = c
 			continue
 		}
@@ -194,7 +200,7 @@ func (k *keyspace) writeTable(e element) error {
 	k.add("CREATE TABLE ", t.qualified, " (\n", t.definitions(append(columns, t.dropped...)), "\n) WITH ", options, ";")
 	for _, d := range t.dropped {
 		k.add(fmt.Sprintf("ALTER TABLE %s DROP %s USING TIMESTAMP %d;", t.qualified, quoteName(d.name), d.droppedMicros))
-		if c, ok := readded[d.name]; ok {
+		if c := readded[d.name]; c.name != "" {
 			k.add("ALTER TABLE ", t.qualified, " ADD ", c.definition(), ";")
 		}
 	}
