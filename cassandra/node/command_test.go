@@ -149,9 +149,15 @@ func TestTagsAreChecked(t *testing.T) {
 		if n.Snapshot(t.Context(), tag) == nil || n.ClearSnapshot(t.Context(), tag) == nil {
 			t.Errorf("tag %q reaches a command", tag)
 		}
+	}
+	for _, tag := range []string{"", ".", "..", "../a", "a/b", "a\x00"} {
 		if _, err := n.SnapshotTables(tag); err == nil {
 			t.Errorf("tag %q reaches a path", tag)
 		}
+	}
+	// An operator's own tag may be any name.
+	if _, err := n.SnapshotTables("Before upgrade_1"); err != nil {
+		t.Error(err)
 	}
 	for _, tag := range []string{"a", "cbk-2024-01-02t03-04-05z", strings.Repeat("a", 64)} {
 		if err := n.Snapshot(t.Context(), tag); err != nil {

@@ -79,7 +79,7 @@ func (n *Node) oldSchema(ctx context.Context) (Schema, error) {
 	if err != nil {
 		return Schema{}, fmt.Errorf("list the tables: %w", err)
 	}
-	sortTables(tables)
+	byName(tables)
 	return Schema{Tables: tables, Absent: "a release before 3.0 neither describes its schema nor has system_schema"}, nil
 }
 
@@ -199,11 +199,11 @@ func (n *Node) tables(ctx context.Context) ([]Table, error) {
 		return nil, err
 	}
 	tables = append(tables, views...)
-	sortTables(tables)
+	byName(tables)
 	return tables, nil
 }
 
-func sortTables(tables []Table) {
+func byName(tables []Table) {
 	slices.SortFunc(tables, func(a, b Table) int {
 		return cmp.Or(cmp.Compare(a.Keyspace, b.Keyspace), cmp.Compare(a.Name, b.Name))
 	})

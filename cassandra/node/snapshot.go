@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"strings"
 )
 
 // Cassandra takes only word characters in the names of keyspaces and tables
@@ -60,8 +61,8 @@ type TableDir struct {
 // Where a table has no directory in any data directory, Cassandra has not
 // snapshotted it.
 func (n *Node) SnapshotTables(tag string) ([]TableDir, error) {
-	if err := checkTag(tag); err != nil {
-		return nil, err
+	if tag == "" || tag == "." || tag == ".." || strings.ContainsAny(tag, "/\x00") {
+		return nil, fmt.Errorf("snapshot tag %q is not the name of a directory", tag)
 	}
 	var all []TableDir
 	for i, dir := range n.layout.DataDirs {

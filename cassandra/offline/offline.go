@@ -32,8 +32,8 @@ func New(cfg node.Config, log *slog.Logger) (*Node, error) {
 // Layout tells where the node's directories are.
 func (n *Node) Layout() node.Layout { return n.layout }
 
-// ConfigFiles gives none: this is where those beside n.path are to be read.
-func (n *Node) ConfigFiles() ([]node.ConfigFile, error) { return nil, nil }
+// ConfigFiles reads the files of the node's configuration, with their secrets masked.
+func (n *Node) ConfigFiles() ([]node.ConfigFile, error) { return node.ConfigFiles(n.path) }
 
 // Snapshot takes none: the files of a node that is stopped stay as they are. It makes sure that the node is.
 func (n *Node) Snapshot(ctx context.Context, _ string, _ ...string) error {

@@ -29,7 +29,18 @@ func (n *Node) Schema(ctx context.Context) (node.Schema, error) {
 // newSchema makes the schema of the rows of system_schema.
 func newSchema(sys schema.System) (node.Schema, error) {
 	tables, err := tablesOf(sys.Tables, sys.Views)
-	return node.Schema{Tables: tables, Absent: "the rows of system_schema are not yet made into CQL"}, err
+	if err != nil {
+		return node.Schema{}, err
+	}
+	s := node.Schema{Tables: tables}
+	keyspaces, err := sys.CQL()
+	if err != nil {
+		return node.Schema{}, err
+	}
+	for _, k := range keyspaces {
+		s.Keyspaces = append(s.Keyspaces, node.KeyspaceSchema{Name: k.Name, CQL: k.CQL})
+	}
+	return s, nil
 }
 
 // System reads the rows of system_schema.
@@ -42,7 +53,7 @@ func (n *Node) System(ctx context.Context) (schema.System, error) {
 	for name, rows := range map[string]*[]schema.Row{
 		"keyspaces": &sys.Keyspaces, "tables": &sys.Tables, "columns": &sys.Columns, "dropped_columns": &sys.DroppedColumns,
 		"types": &sys.Types, "functions": &sys.Functions, "aggregates": &sys.Aggregates, "views": &sys.Views,
-		"indexes": &sys.Indexes, "triggers": &sys.Triggers,
+		"indexes": &sys.Indexes, "triggers": &sys.Triggers, "column_masks": &sys.ColumnMasks, // the last since 5.0
 	} {
 		if err := ctx.Err(); err != nil {
 			return sys, err
@@ -105,15 +116,12 @@ func (n *Node) Roles(ctx context.Context) (node.Roles, error) {
 		n.log.Warn("the roles cannot be read", "error", err)
 		return node.Roles{Absent: err.Error()}, nil
 	}
-	return newRoles(access), nil
-}
-
-// newRoles makes the roles of the rows of system_auth. A cluster without passwords has none.
-func newRoles(access schema.Access) node.Roles {
-	if len(access.Roles) == 0 {
-		return node.Roles{}
+	id, err := n.Identity(ctx)
+	if err != nil {
+		return node.Roles{}, err
 	}
-	return node.Roles{Absent: "the rows of system_auth are not yet made into CQL"}
+	cql, err := access.CQL(id.Version)
+	return node.Roles{CQL: cql}, err
 }
 
 // Access reads the rows of system_auth. Before 2.2 there was no table of roles.
@@ -129,6 +137,7 @@ func (n *Node) Access(ctx context.Context) (schema.Access, error) {
 	}
 	for name, rows := range map[string]*[]schema.Row{
 		"roles": &access.Roles, "role_members": &access.Members, "role_permissions": &access.Permissions,
+		"network_permissions": &access.Networks, "identity_to_role": &access.Identities, // since 4.0 and 5.0
 	} {
 		if err := ctx.Err(); err != nil {
 			return access, err
