@@ -109,7 +109,7 @@ func compareBackups(t *testing.T, s *seen, m *made) {
 			t.Errorf("%s: %d files that are not the %d backed up", name, len(got.files), len(m.files[name]))
 		}
 		members := got.ring.Members
-		if got.schema != schemaText || got.ring.Cluster != "shop" || len(members) != 1 || members[0].HostID != host {
+		if got.schema != schemaText || got.roles != rolesText || got.config["cassandra.yaml"] != configText || got.ring.Cluster != "shop" || len(members) != 1 || members[0].HostID != host {
 			t.Errorf("%s: schema %q, ring %+v", name, got.schema, got.ring)
 		}
 	}

@@ -2,6 +2,7 @@ package docs
 
 import (
 	"bytes"
+	"crypto/md5"
 	"encoding/binary"
 	"hash/crc32"
 	"maps"
@@ -34,9 +35,15 @@ type ringBlob struct {
 	}
 }
 
+type textBlob struct {
+	Name  string
+	Blobs []string
+}
+
 type descriptionBlob struct {
-	Schema []string
-	Tables []struct {
+	Schema, Config []textBlob
+	Roles          *textBlob
+	Tables         []struct {
 		Keyspace, Table, ID, Dir string
 		Pages                    []string
 	}
@@ -46,6 +53,8 @@ type descriptionBlob struct {
 type nodeBackup struct {
 	ring   ringBlob
 	schema string
+	roles  string
+	config map[string]string // by name
 	files  map[string]string // by their path below a data directory
 }
 
@@ -57,18 +66,33 @@ func (s *second) readBackup(r *root) (n nodeBackup) {
 	demand(len(r.descriptions) == 1, "descriptions of %s", r.name)
 	var d descriptionBlob
 	decodeJSON(l.blob(typeDescription, r.descriptions[0]), &d)
-	for _, id := range d.Schema {
-		n.schema += string(l.blob(typeData, hash(fromHex(id, 32))))
+	for _, t := range d.Schema {
+		n.schema += l.text(t)
+	}
+	if d.Roles != nil {
+		n.roles = l.text(*d.Roles)
+	}
+	n.config = make(map[string]string)
+	for _, t := range d.Config {
+		n.config[t.Name] = l.text(t)
 	}
 	n.files = make(map[string]string)
 	for _, t := range d.Tables {
-		demand(t.Dir == t.Keyspace+"/"+t.Table+"-"+t.ID, "directory %s", t.Dir)
+		demand(t.Dir == t.Keyspace+"/"+t.Table+"-"+t.ID || t.ID == "" && t.Dir == t.Keyspace+"/"+t.Table, "directory %s", t.Dir)
 		for _, page := range t.Pages {
 			l.readPage(hash(fromHex(page, 32)), t.Dir, n.files)
 		}
 	}
 	demand(maps.Equal(refs, l.read), "references of %s", r.name)
 	return n
+}
+
+func (l *library) text(t textBlob) (text string) {
+	demand(safe(t.Name), "name of a text %q", t.Name)
+	for _, id := range t.Blobs {
+		text += string(l.blob(typeData, hash(fromHex(id, 32))))
+	}
+	return text
 }
 
 // Page
@@ -83,13 +107,26 @@ func (l *library) readSSTable(c *cursor, dir string, files map[string]string) {
 	c.number(1024) // data directory
 	sub, prefix := string(c.bytes(512)), string(c.bytes(512))
 	how := cursor{l.blob(typeRecipe, c.hash())}
+	c.each(256, func() { c.bytes(512) }) // damage
+	if has := c.byte(); has == 1 {
+		for range 8 {
+			c.number(1<<64 - 1)
+		}
+		c.bytes(40)
+		c.bytes(40)
+	} else {
+		demand(has == 0, "stats %d", has)
+	}
 	recipes := make(map[string]*recipe)
 	contents := make(map[string][]byte)
 	check := make(map[string]func([]byte) bool)
 	c.each(256, func() {
-		name, size, want, inline := string(c.bytes(512)), c.number(1<<50), c.hash(), c.bytes(128)
+		name, size, want, md, inline := string(c.bytes(512)), c.number(1<<50), c.hash(), c.bytes(16), c.bytes(128)
 		contents[name] = inline
-		check[name] = func(b []byte) bool { return uint64(len(b)) == size && bytes.Equal(sum(b), want[:]) }
+		check[name] = func(b []byte) bool {
+			other := md5.Sum(b)
+			return uint64(len(b)) == size && bytes.Equal(sum(b), want[:]) && (len(md) == 0 || bytes.Equal(md, other[:]))
+		}
 		if size > 128 {
 			demand(len(inline) == 0, "%s is inline and has a recipe", name)
 			recipes[name] = readRecipe(&how, name)

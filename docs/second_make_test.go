@@ -26,6 +26,8 @@ import (
 const (
 	passphrase = "correct horse"
 	host       = "aaaaaaaa-0000-4000-8000-000000000001"
+	rolesText  = "CREATE ROLE r;\n"
+	configText = "cluster_name: shop\n"
 	schemaText = "CREATE KEYSPACE ks;\nCREATE TABLE ks.t (k int PRIMARY KEY);\n"
 	reason     = `{"by":"a test"}` // of a deletion
 	tableDir   = "ks/t-00000000000000000000000000000001"
@@ -272,6 +274,14 @@ func (n *standIn) Ring(context.Context) (ring.Ring, error) {
 func (n *standIn) Schema(context.Context) (node.Schema, error) {
 	_, id, _ := strings.Cut(filepath.Base(tableDir), "-")
 	return node.Schema{Keyspaces: []node.KeyspaceSchema{{Name: "ks", CQL: schemaText}}, Tables: []node.Table{{Keyspace: "ks", Name: "t", ID: id}}}, nil
+}
+
+func (n *standIn) Roles(context.Context) (node.Roles, error) {
+	return node.Roles{CQL: rolesText}, nil
+}
+
+func (n *standIn) ConfigFiles() ([]node.ConfigFile, error) {
+	return []node.ConfigFile{{Name: "cassandra.yaml", Text: []byte(configText), Masked: 1}}, nil
 }
 
 func (n *standIn) Snapshot(_ context.Context, tag string, _ ...string) error {

@@ -71,6 +71,8 @@ func (s *source) Schema(context.Context) (node.Schema, error) {
 	return node.Schema{Keyspaces: []node.KeyspaceSchema{{Name: "none", CQL: "-- none"}}}, nil
 }
 func (s *source) Snapshot(context.Context, string, ...string) error { return nil }
+func (s *source) Roles(context.Context) (node.Roles, error)         { return node.Roles{Absent: "none"}, nil }
+func (s *source) ConfigFiles() ([]node.ConfigFile, error)           { return nil, nil }
 func (s *source) ClearSnapshot(context.Context, string) error       { return nil }
 func (s *source) SnapshotTables(string) ([]node.TableDir, error)    { return s.Node.SnapshotTables("t") }
 
@@ -254,6 +256,8 @@ func (r *rig) forge(name string, sstables ...forged) *snapshot.Snapshot {
 		page.String(f.prefix)
 		none := put(pack.Recipe, nil)
 		page.Fixed(none[:])
+		page.Count(0) // damage
+		page.Byte(0)  // no stats
 		page.Count(1)
 		page.String(f.name)
 		page.Uvarint(uint64(len(f.content)))
@@ -262,6 +266,7 @@ func (r *rig) forge(name string, sstables ...forged) *snapshot.Snapshot {
 			hash[0] ^= 1
 		}
 		page.Fixed(hash[:])
+		page.Count(0) // no MD5
 		page.String(f.content)
 		bytes += int64(len(f.content))
 	}

@@ -39,6 +39,7 @@ type Plan struct {
 	Tables  int
 	Files   int
 	Bytes   int64
+	Damaged int // SSTables that were damaged on the node already
 	Moves   []Move
 }
 
@@ -59,7 +60,7 @@ const freeMargin = 64 << 20
 // was asked for and makes its id.
 func PlanInPlace(ctx context.Context, snap *snapshot.Snapshot, host Host, started time.Time) (*Plan, error) {
 	p := &Plan{ID: started.UTC().Format("20060102T150405Z"), Backup: snap.Backup, Node: snap.Entry.Catalogue.Node, HostID: snap.HostID,
-		Tables: len(snap.Node.Tables), Files: snap.Files, Bytes: snap.BytesSource}
+		Tables: len(snap.Node.Tables), Files: snap.Files, Bytes: snap.BytesSource, Damaged: snap.DamagedSSTables}
 	if host.Answers(ctx) {
 		id, err := host.Identity(ctx)
 		if err != nil {
@@ -70,11 +71,25 @@ func PlanInPlace(ctx context.Context, snap *snapshot.Snapshot, host Host, starte
 		}
 		p.Running = true
 	}
+	if err := whole(snap); err != nil {
+		return nil, err
+	}
 	l := host.Layout()
 	if err := p.planMoves(l); err != nil {
 		return nil, err
 	}
 	return p, p.checkSpace(len(l.DataDirs))
+}
+
+// whole refuses a snapshot that is not of the whole node: everything on the node gives way to it.
+func whole(snap *snapshot.Snapshot) error {
+	if snap.Node.Selection != nil {
+		return &RefusedError{"the backup is of chosen tables only, and a restore in place replaces all"}
+	}
+	if n := len(snap.Node.Missing); n > 0 {
+		return &RefusedError{fmt.Sprintf("the backup lacks %d tables that the node had, first %s, and a restore in place replaces all", n, snap.Node.Missing[0])}
+	}
+	return nil
 }
 
 // planMoves places every directory of the node. The commit log must be among them: what it holds would be replayed over
@@ -166,6 +181,9 @@ func (p *Plan) Print(w io.Writer) {
 		p.Tables, p.Files, humanize.IBytes(uint64(p.Bytes)))
 	if !p.Running {
 		fmt.Fprintln(w, "  !  Cassandra does not answer here: that this is the node above is taken on trust")
+	}
+	if p.Damaged > 0 {
+		fmt.Fprintf(w, "  !  %d SSTables were damaged on the node when they were backed up, and come back as they were\n", p.Damaged)
 	}
 	fmt.Fprintln(w, "  1. fetch beside the data directories while Cassandra runs, and compare every file with its hash, read back from disk")
 	fmt.Fprintln(w, "  2. stop Cassandra")

@@ -15,7 +15,6 @@ import (
 
 	"cbk/cassandra/node"
 	"cbk/cassandra/ring"
-	"cbk/pack"
 	"cbk/repo"
 )
 
@@ -24,7 +23,10 @@ type Source interface {
 	Identity(ctx context.Context) (node.Identity, error)
 	Ring(ctx context.Context) (ring.Ring, error)
 	Schema(ctx context.Context) (node.Schema, error)
+	Roles(ctx context.Context) (node.Roles, error)
+	ConfigFiles() ([]node.ConfigFile, error)
 	Layout() node.Layout
+	// Snapshot takes one of the keyspaces given, of all where none is.
 	Snapshot(ctx context.Context, tag string, keyspaces ...string) error
 	ClearSnapshot(ctx context.Context, tag string) error
 	SnapshotTables(tag string) ([]node.TableDir, error)
@@ -36,6 +38,13 @@ type Options struct {
 	Domain       string           // whose blobs it shares; empty: the node's host id
 	Mode         string           // empty: ModeDifferential
 	Recipe       string           // of files that are read: RecipeAuto, which empty means, or RecipeBlobs
+	Way          string           // to the files; empty: WaySnapshot
+	Tag          string           // of the snapshot of WayExisting, which is not cleared
+	Selection    Selection        // of tables
+	AllowMissing bool             // tables may be missing from the snapshot, if there are others
+	MD5          bool             // of each component, too
+	NoConfig     bool             // leave the node's configuration files out
+	Streams      int              // SSTables read at a time; 0: one more than processors, at most 8
 	KeepSnapshot bool             // leave Cassandra's snapshot where it is
 	Now          func() time.Time // the clock
 	Log          *slog.Logger
@@ -46,8 +55,8 @@ type Options struct {
 
 // Progress is told how far a backup or restore has come. Its methods are called by several goroutines.
 type Progress interface {
-	Expect(files int, bytes int64) // more is to be handled
-	Done(files int, bytes int64)   // so much was handled, read or found unchanged
+	Expect(files int, bytes int64) // more are to be handled
+	Done(files int, bytes int64)   // they were handled, read or found unchanged
 }
 
 // Result is what a backup did.
@@ -55,6 +64,9 @@ type Result struct {
 	Catalogue
 	Copied       repo.Copied
 	Recipes      []RecipeUse // by recipe and reason
+	Found                    // how the tables compare with the schema
+	DamagedNames []Damaged   // at most 1000 of DamagedSSTables
+	CommitLog    int64       // bytes a stopped node had not flushed: not in the backup
 	Overtaken    int         // times that gc made the backup store something again
 	SnapshotLeft string      // tag of a Cassandra snapshot that is still there, "" if it was cleared
 	ClearFailure error       // why it could not be cleared, nil if it was to be kept
@@ -92,19 +104,30 @@ type backup struct {
 	// streams has room for each SSTable that is read at a time, whatever their pages.
 	streams chan struct{}
 
-	mu     sync.Mutex
-	tables []*Table
-	uses   *recipeUses
+	mu      sync.Mutex
+	tables  []*Table
+	uses    *recipeUses
+	damaged *damagedList
+	desc    *Node // what was committed
+}
+
+// taken is what a node showed of itself, with its files in place.
+type taken struct {
+	dirs   []node.TableDir
+	schema node.Schema // after the snapshot
+	found  Found
 }
 
 // Take takes a snapshot of the node, stores it and clears it. Nothing is recorded unless everything was stored. The
 // error matches repo.ErrSnapshotExists for a name that is taken, context.Canceled when interrupted: what was uploaded by
 // then is found by the next backup.
 func Take(ctx context.Context, r *repo.Repo, src Source, opt Options) (res *Result, err error) {
-	b := &backup{opt: opt, src: src, streams: make(chan struct{}, min(runtime.GOMAXPROCS(0)+1, maxStreams))}
-	if err := b.identify(ctx); err != nil {
+	opt.Way = cmp.Or(opt.Way, WaySnapshot)
+	b := &backup{opt: opt, src: src, streams: make(chan struct{}, cmp.Or(opt.Streams, min(runtime.GOMAXPROCS(0)+1, maxStreams)))}
+	if err := errors.Join(opt.check(), b.identify(ctx)); err != nil {
 		return nil, err
 	}
+	b.opt.Log = opt.Log.With("backup", b.cat.Backup, "node", b.cat.Node)
 	free, err := b.free(ctx, r)
 	if err != nil {
 		return nil, err
@@ -128,10 +151,22 @@ func Take(ctx context.Context, r *repo.Repo, src Source, opt Options) (res *Resu
 		return nil, errors.Join(err, res.ClearFailure)
 	}
 	if err := b.facts.sweep(); err != nil {
-		opt.Log.Warn("local cache not tidied", "error", err)
+		b.opt.Log.Warn("local cache not tidied", "error", err)
 	}
 	res.Catalogue, res.Copied, res.Overtaken, res.Recipes = b.cat, b.s.Copied(), b.overtaken, b.uses.sorted()
+	res.DamagedNames, res.Found, res.CommitLog = b.damaged.list, b.desc.Found, b.desc.CommitLog
 	return res, nil
+}
+
+// check refuses options that do not go together.
+func (o *Options) check() error {
+	if (o.Way == WayExisting) != (o.Tag != "") {
+		return fmt.Errorf("way %q with tag %q", o.Way, o.Tag)
+	}
+	if o.Streams < 0 || o.Streams > maxStreams {
+		return fmt.Errorf("%d SSTables at a time: 1 to %d", o.Streams, maxStreams)
+	}
+	return o.Selection.Check()
 }
 
 // commit stores what is still in memory and creates the root.
@@ -156,7 +191,7 @@ func (b *backup) identify(ctx context.Context) error {
 	if b.cat.Backup == "" {
 		b.cat.Backup = DefaultName(b.cat.Started)
 	}
-	b.domain = cmp.Or(b.opt.Domain, b.cat.HostID)
+	b.domain = cmp.Or(b.opt.Domain, b.cat.HostID, id.Address)
 	return errors.Join(CheckName(b.cat.Backup), CheckMode(b.cat.Mode), CheckRecipe(b.opt.Recipe), repo.CheckDomain(b.domain))
 }
 
@@ -169,34 +204,70 @@ func (b *backup) free(ctx context.Context, r *repo.Repo) (repo.Free, error) {
 	return free, err
 }
 
-// take has Cassandra make its snapshot, stores everything in it, commits, and only then has it cleared: whatever
-// happened before.
+// take brings the files in place, stores everything in them, commits, and only then has Cassandra's snapshot cleared:
+// whatever happened before.
 func (b *backup) take(ctx context.Context, res *Result) (err error) {
 	before, err := b.src.Schema(ctx)
 	if err != nil {
 		return err
 	}
-	tag := fmt.Sprintf("cbk-%d", b.cat.Started.UnixMicro())
-	if err := b.clearLeftover(ctx, tag); err != nil {
-		return err
+	if before.Absent == "" && !b.opt.Selection.All() {
+		if err := b.opt.Selection.check(before.Tables); err != nil {
+			return err
+		}
 	}
-	defer func() { b.clear(ctx, tag, res, err != nil) }()
-	b.opt.Log.Info("taking snapshot", "tag", tag)
-	if err := b.src.Snapshot(ctx, tag); err != nil {
-		return err
+	tag := b.opt.Tag
+	if b.opt.Way == WaySnapshot {
+		tag = fmt.Sprintf("cbk-%d", b.cat.Started.UnixMicro())
+		if err := b.clearLeftover(ctx, tag); err != nil {
+			return err
+		}
+		defer func() { b.clear(ctx, tag, res, err != nil) }()
+		b.opt.Log.Info("taking snapshot", "tag", tag)
 	}
-	after, err := b.src.Schema(ctx)
+	if b.opt.Way != WayExisting {
+		if err := b.src.Snapshot(ctx, tag, b.opt.Selection.keyspaces(before.Tables)...); err != nil {
+			return err
+		}
+	}
+	taken, err := b.find(ctx, tag, before.Tables)
 	if err != nil {
 		return err
+	}
+	return b.keep(ctx, taken)
+}
+
+// find lists what there is to back up and compares it with the schema.
+func (b *backup) find(ctx context.Context, tag string, before []node.Table) (*taken, error) {
+	schema, err := b.src.Schema(ctx)
+	if err != nil {
+		return nil, err
 	}
 	dirs, err := b.src.SnapshotTables(tag)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := checkTables(before.Tables, after.Tables, dirs); err != nil {
-		return err
+	chosen := &b.opt.Selection
+	got := &taken{dirs: chosen.of(dirs), schema: schema}
+	if len(got.dirs) == 0 && b.opt.Way == WayExisting {
+		return nil, fmt.Errorf("%w: none of this node has a snapshot %q; nodetool listsnapshots shows what there is", ErrNoTable, tag)
 	}
-	return b.keep(ctx, dirs, after)
+	got.found = findTables(before, schema.Tables, got.dirs, chosen)
+	for what, tables := range map[string][]string{"created": got.found.Appeared, "dropped": got.found.Gone} {
+		if len(tables) > 0 {
+			b.opt.Log.Warn("tables "+what+" while the snapshot was taken", "tables", tables)
+		}
+	}
+	if err := got.found.check(before, got.dirs, b.opt.AllowMissing); err != nil {
+		return nil, err
+	}
+	if len(got.dirs) == 0 && schema.Absent != "" {
+		return nil, fmt.Errorf("%w in the data directories what is to be backed up", ErrNoTable)
+	}
+	if names := chosen.keyspaces(schema.Tables); names != nil {
+		got.schema.Keyspaces = slices.DeleteFunc(slices.Clone(schema.Keyspaces), func(k node.KeyspaceSchema) bool { return !slices.Contains(names, k.Name) })
+	}
+	return got, nil
 }
 
 // maxStreams bounds the SSTables that are read at a time, and with them the memory: each takes up to 12 MiB.
@@ -207,9 +278,9 @@ const maxOvertaken = 10
 
 // keep stores the snapshot and commits it. When gc overtook the session, all is stored again in a new one: what is still
 // held costs nothing, and what was condemned is read and uploaded once more.
-func (b *backup) keep(ctx context.Context, dirs []node.TableDir, schema node.Schema) error {
+func (b *backup) keep(ctx context.Context, taken *taken) error {
 	for range maxOvertaken {
-		err := b.store(ctx, dirs, schema)
+		err := b.store(ctx, taken)
 		if !errors.Is(err, repo.ErrCondemned) {
 			return err
 		}
@@ -222,12 +293,12 @@ func (b *backup) keep(ctx context.Context, dirs []node.TableDir, schema node.Sch
 	return fmt.Errorf("%w %d times in a row: run the backup again later", repo.ErrCondemned, maxOvertaken)
 }
 
-func (b *backup) store(ctx context.Context, dirs []node.TableDir, schema node.Schema) error {
-	b.tables, b.uses = nil, &recipeUses{}
-	if err := b.storeTables(ctx, dirs); err != nil {
+func (b *backup) store(ctx context.Context, taken *taken) error {
+	b.tables, b.uses, b.damaged = nil, &recipeUses{}, &damagedList{}
+	if err := b.storeTables(ctx, taken.dirs); err != nil {
 		return err
 	}
-	root, err := b.describe(ctx, schema)
+	root, err := b.describe(ctx, taken)
 	if err != nil {
 		return err
 	}
@@ -292,91 +363,4 @@ func (b *backup) clear(ctx context.Context, tag string, res *Result, failed bool
 		return
 	}
 	b.forget()
-}
-
-// checkTables demands a snapshot of every table that existed before and after the snapshot was taken: a snapshot command
-// that reports success and leaves tables out must not become a backup.
-func checkTables(before, after []node.Table, dirs []node.TableDir) error {
-	type key struct{ keyspace, table, id string }
-	have := make(map[key]bool, len(dirs))
-	for _, d := range dirs {
-		have[key{d.Keyspace, d.Table, d.ID}] = true
-	}
-	still := make(map[key]bool, len(after))
-	for _, t := range after {
-		still[key{t.Keyspace, t.Name, t.ID}] = true
-	}
-	var missing []string
-	for _, t := range before {
-		if k := (key{t.Keyspace, t.Name, t.ID}); still[k] && !have[k] {
-			missing = append(missing, t.Keyspace+"."+t.Name)
-		}
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	n := len(missing)
-	return fmt.Errorf("the snapshot lacks %d of %d tables: %s; is this the cassandra.yaml of the running node, and can its data directories be read?",
-		n, len(before), strings.Join(missing[:min(n, 5)], ", "))
-}
-
-// describe stores what a node snapshot consists of beside its tables and returns its root.
-func (b *backup) describe(ctx context.Context, schema node.Schema) (*repo.Root, error) {
-	id, err := b.src.Identity(ctx)
-	if err != nil {
-		return nil, err
-	}
-	members, err := b.src.Ring(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var total Cost
-	desc := Node{Version: id.Version, Partitioner: id.Partitioner, DC: id.DC, Rack: id.Rack, Address: id.Address,
-		Tokens: id.Tokens, DataDirs: len(b.src.Layout().DataDirs)}
-	for _, t := range b.tables {
-		desc.Tables = append(desc.Tables, *t)
-		total.add(t.Cost)
-	}
-	added, err := b.s.Stream(strings.NewReader(schema.Text()), b.s.OtherSizes(), func(refs []repo.Ref) error {
-		desc.Schema = append(desc.Schema, ids(refs)...)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("store schema: %w", err)
-	}
-	total.stored(added)
-	ringRef, added, err := b.putJSON(pack.Ring, members)
-	if err != nil {
-		return nil, fmt.Errorf("store ring: %w", err)
-	}
-	total.stored(added)
-	descRef, added, err := b.putJSON(pack.Description, desc)
-	if err != nil {
-		return nil, fmt.Errorf("store description: %w", err)
-	}
-	total.stored(added)
-	refs := refWriter{b: b, cost: &total}
-	for _, id := range desc.Schema {
-		refs.group = append(refs.group, pack.ID(id))
-	}
-	if err := refs.end(descRef.ID); err != nil {
-		return nil, fmt.Errorf("store references: %w", err)
-	}
-	b.cat.Tables = len(desc.Tables)
-	b.cat.SSTables, b.cat.Files, b.cat.Unchanged = total.SSTables, total.Files, total.Unchanged
-	b.cat.BytesSource, b.cat.BytesNew = total.BytesSource, total.BytesNew
-	root := &repo.Root{Ring: ringRef.ID, Descriptions: []pack.ID{descRef.ID}, Full: b.cat.Mode == ModeFull}
-	for _, t := range b.tables {
-		root.Refs = append(root.Refs, slices.Concat(t.refs...)...)
-	}
-	root.Refs = append(root.Refs, refs.segments...)
-	return root, nil
-}
-
-func (b *backup) putJSON(t pack.Type, v any) (repo.Ref, repo.Added, error) {
-	doc, err := encodeJSON(v)
-	if err != nil {
-		return repo.Ref{}, repo.Added{}, err
-	}
-	return b.s.Put(t, doc)
 }

@@ -36,11 +36,30 @@ type Backup struct {
 	// Partial says that nodes are missing that the key could not see if they were there.
 	Partial bool
 
-	unsure bool // a ring could not be read: more nodes may be missing
+	unsure bool // a ring is not known: more nodes may be missing
 }
 
-// Complete reports whether every node that the ring expects is known to be in.
-func (b *Backup) Complete() bool { return len(b.Missing) == 0 && !b.unsure && !b.Partial }
+// Unsure reports whether a ring that one of the nodes saw is not known, so that nobody can say which nodes are missing.
+func (b *Backup) Unsure() bool { return b.unsure }
+
+// Selected reports whether a node's snapshot is of chosen tables only.
+func (b *Backup) Selected() bool {
+	return slices.ContainsFunc(b.Nodes, func(e Entry) bool { return e.Catalogue.Selected })
+}
+
+// Flaws adds up the tables that snapshots lacked and the SSTables that were damaged at the source.
+func (b *Backup) Flaws() (missingTables, damagedSSTables int) {
+	for _, n := range b.Nodes {
+		missingTables, damagedSSTables = missingTables+n.MissingTables, damagedSSTables+n.DamagedSSTables
+	}
+	return missingTables, damagedSSTables
+}
+
+// Complete reports whether every node that the ring expects is known to be in, with every table.
+func (b *Backup) Complete() bool {
+	lack, _ := b.Flaws()
+	return len(b.Missing) == 0 && !b.unsure && !b.Partial && lack == 0
+}
 
 // Started is when the first node began, Finished when the last one ended.
 func (b *Backup) Started() time.Time {
@@ -203,6 +222,7 @@ func (rr *ringReader) missing(ctx context.Context, b *Backup, damaged func(*repo
 		if err != nil {
 			return err
 		}
+		b.unsure = b.unsure || seen.Absent != ""
 		for _, m := range seen.Normal() {
 			if id := strings.ToLower(m.HostID); !have[id] {
 				have[id] = true

@@ -206,12 +206,9 @@ func (c *check) snapshot(ctx context.Context, rd *repo.Reader, e *Entry, readDat
 	if err := c.hit(err, at); err != nil {
 		return err
 	}
-	if err := c.hit(s.Schema(ctx, io.Discard), at); err != nil {
-		return err
-	}
 	c.refs.use(e.root.Descriptions[0])
-	for _, id := range s.Node.Schema {
-		c.refs.use(pack.ID(id))
+	if err := c.texts(ctx, s, at); err != nil {
+		return err
 	}
 	faults := c.faults
 	if err := c.tables(ctx, s, at, readData); err != nil {
@@ -222,6 +219,20 @@ func (c *check) snapshot(ctx context.Context, rd *repo.Reader, e *Entry, readDat
 	}
 	at.Keyspace, at.Table, at.Component = "", "", ""
 	return c.hit(c.refs.verdict(e.Root), at)
+}
+
+// texts reads the texts of a node.
+func (c *check) texts(ctx context.Context, s *Snapshot, at Hit) error {
+	for _, text := range s.Node.texts() {
+		at.Component = text.Name
+		if err := c.hit(s.Text(ctx, &text, io.Discard), at); err != nil {
+			return err
+		}
+		for _, id := range text.Blobs {
+			c.refs.use(pack.ID(id))
+		}
+	}
+	return nil
 }
 
 // references finds every blob that the root names, and every blob that its reference segments name: what a key that opens

@@ -102,7 +102,7 @@ func TestADamagedBlobIsNamedWithAllItHits(t *testing.T) {
 		{"a page", func(_ *rig, s *Snapshot) pack.ID { return pack.ID(s.Node.Tables[0].Pages[0]) }, []Hit{at("")}, true},
 		{"the description", func(_ *rig, s *Snapshot) pack.ID { return s.root.Descriptions[0] }, []Hit{{Backup: "one", Node: "node-a"}}, true},
 		{"the ring", func(_ *rig, s *Snapshot) pack.ID { return s.root.Ring }, []Hit{{Backup: "one", Node: "node-a"}}, true},
-		{"the schema", func(_ *rig, s *Snapshot) pack.ID { return pack.ID(s.Node.Schema[0]) }, []Hit{{Backup: "one", Node: "node-a"}}, true},
+		{"the schema", func(_ *rig, s *Snapshot) pack.ID { return pack.ID(s.Node.Schema[0].Blobs[0]) }, []Hit{{Backup: "one", Node: "node-a", Component: "ks"}}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -54,7 +54,7 @@ func TestASnapshotThatCannotBeClearedIsReportedAndClearedByTheNext(t *testing.T)
 	}
 	n.calls = nil
 	r.take(n, "three")
-	if diff := cmp.Diff([]string{"Identity", "Schema", "Snapshot", "Schema", "SnapshotTables", "Identity", "Ring", "ClearSnapshot"}, n.calls); diff != "" {
+	if diff := cmp.Diff([]string{"Identity", "Schema", "Snapshot", "Schema", "SnapshotTables", "Identity", "Ring", "Roles", "ConfigFiles", "ClearSnapshot"}, n.calls); diff != "" {
 		t.Errorf("the responsibility for it did not end (-want +got):\n%s", diff)
 	}
 }

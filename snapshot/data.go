@@ -16,7 +16,6 @@ import (
 	"cbk/cassandra/node"
 	"cbk/cassandra/sstable"
 	"cbk/cassandra/sstable/peel"
-	"cbk/pack"
 )
 
 // RecipeUse counts the files of a backup that are stored by one recipe. BytesPlain is what was cut into blobs for them:
@@ -119,7 +118,7 @@ func (w *writing) peel(ctx context.Context, i, j int) error {
 	}
 	defer data.Close()
 	defer info.Close()
-	rebuilt, derived, read := sha256.New(), sha256.New(), sha256.New()
+	rebuilt, read, derived := w.fingerprint(i), w.fingerprint(j), sha256.New()
 	side := bufio.NewReader(io.TeeReader(info, read))
 	r, err := peel.NewReader(data, data.fact.size, side, w.in.Desc.Version, peel.Proof{Data: rebuilt, CompressionInfo: derived})
 	if err != nil {
@@ -136,7 +135,11 @@ func (w *writing) peel(ctx context.Context, i, j int) error {
 	if err := errors.Join(drain(side), info.whole()); err != nil {
 		return info.fail(err)
 	}
-	data.fact.hash, info.fact.hash = pack.ID(rebuilt.Sum(nil)), pack.ID(read.Sum(nil))
+	if n := r.Stats().Damaged; n > 0 {
+		data.fact.spoil(fmt.Errorf("%d of %d chunks of Data.db do not match their checksums", n, r.Stats().Chunks))
+	}
+	rebuilt.end(w, i, &data.fact)
+	read.end(w, j, &info.fact)
 	w.done(i, data.fact, nil, plain, "")
 	w.b.uses.add(RecipeUse{Recipe: RecipeLZ4, Chunks: r.Stats().Chunks, ChunksStored: r.Stats().Stored, ChunksBroken: r.Stats().Damaged})
 	w.derive(j, info, derived.Sum(nil), recipe{typ: recipeDerived, from: fromPeel})
@@ -169,7 +172,7 @@ func (w *writing) summed(ctx context.Context, i, j int) error {
 	}
 	defer data.Close()
 	defer sums.Close()
-	whole, derived, read := sha256.New(), sha256.New(), sha256.New()
+	whole, read, derived := w.fingerprint(i), w.fingerprint(j), sha256.New()
 	side := bufio.NewReader(io.TeeReader(sums, read))
 	head, err := sstable.NewSums(side)
 	if err != nil {
@@ -185,7 +188,8 @@ func (w *writing) summed(ctx context.Context, i, j int) error {
 	if err := errors.Join(drain(side), sums.whole()); err != nil {
 		return sums.fail(err)
 	}
-	data.fact.hash, sums.fact.hash = pack.ID(whole.Sum(nil)), pack.ID(read.Sum(nil))
+	whole.end(w, i, &data.fact)
+	read.end(w, j, &sums.fact)
 	w.done(i, data.fact, nil, data.fact.size, "")
 	w.derive(j, sums, derived.Sum(nil), recipe{typ: recipeDerived, from: fromData, length: head.ChunkSize})
 	return nil

@@ -29,16 +29,22 @@ func TestFactsOfTwoDirectoriesDoNotMix(t *testing.T) {
 }
 
 func TestFactsComeBackAsTheyWere(t *testing.T) {
-	want := []fileFact{
+	want := &sstableFact{first: "-1", last: "7", files: []fileFact{
 		{name: "nb-1-big-Data.db", inode: 1 << 63, size: maxSize, mtime: -5, read: 1 << 60, hash: filled(1),
+			md5: []byte("0123456789abcdef"), damage: "Data.db does not match Digest.crc32",
 			how: recipe{typ: recipeBlobs, segmented: true, refs: []ref{{ID: filled(2), Plain: 9}}}},
 		{name: "nb-1-big-TOC.txt", inode: 2, size: 5, mtime: 1 << 60, hash: filled(3), how: recipe{typ: recipeBlobs, refs: []ref{}}},
-	}
+	}}
 	got, err := decodeFact(append(make([]byte, 8), encodeFact(want)...))
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(fileFact{}, recipe{})); err != nil || diff != "" {
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(sstableFact{}, fileFact{}, recipe{})); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
-	if _, err := decodeFact(append(make([]byte, 8), encodeFact(make([]fileFact, maxComponents+1))...)); err == nil {
+	if _, err := decodeFact(append(make([]byte, 8), encodeFact(&sstableFact{files: make([]fileFact, maxComponents+1)})...)); err == nil {
 		t.Error("took a fact of too many files")
+	}
+	older := append(make([]byte, 8), encodeFact(want)...)
+	older[8] = factLayout - 1
+	if _, err := decodeFact(older); err == nil {
+		t.Error("took a fact of another layout")
 	}
 }

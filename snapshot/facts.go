@@ -34,13 +34,42 @@ type facts struct {
 const settle = 2 * time.Second
 
 type fileFact struct {
-	read  int64 // when the content was read, ns since 1970
-	name  string
-	inode uint64
-	size  int64
-	mtime int64
-	hash  pack.ID
-	how   recipe // empty for inline components
+	read   int64 // when the content was read, ns since 1970
+	name   string
+	inode  uint64
+	size   int64
+	mtime  int64
+	hash   pack.ID
+	md5    []byte // nil where not asked for when it was read
+	damage string // what was wrong with it when it was read
+	how    recipe // empty for inline components
+}
+
+// spoil notes what is wrong with a file. The first fault found is told.
+func (f *fileFact) spoil(err error) {
+	if f.damage == "" {
+		f.damage = err.Error()[:min(len(err.Error()), maxDamage)]
+	}
+}
+
+// sstableFact is what is remembered of an SSTable.
+type sstableFact struct {
+	files       []fileFact
+	first, last string // tokens
+}
+
+// trusted returns by name what is known of files that had settled when they were read; nil without facts.
+func (f *sstableFact) trusted() map[string]fileFact {
+	if len(f.files) == 0 {
+		return nil
+	}
+	known := make(map[string]fileFact, len(f.files))
+	for _, file := range f.files {
+		if file.read-file.mtime > int64(settle) {
+			known[file.name] = file
+		}
+	}
+	return known
 }
 
 // hows is the recipe of a file that is not inline.
@@ -71,21 +100,15 @@ func factKey(t *node.TableDir, s *node.SSTable) []byte {
 	return []byte(fmt.Sprintf("s%d|%d|%s", dev, t.DataDir, path.Join(t.Live, s.Sub, s.Desc.Prefix())))
 }
 
-// lookup returns the facts about an SSTable by file name; nil if there are none.
-func (f *facts) lookup(t *node.TableDir, s *node.SSTable) map[string]fileFact {
+// lookup returns the facts about an SSTable, empty if there are none: they are hints, without them the files are read.
+func (f *facts) lookup(t *node.TableDir, s *node.SSTable) *sstableFact {
 	b, err := f.s.Facts().Fact(factKey(t, s))
 	if err != nil || len(b) == 0 {
-		return nil // facts are hints: without them the files are read
+		return &sstableFact{}
 	}
-	files, err := decodeFact(b)
+	known, err := decodeFact(b)
 	if err != nil {
-		return nil
-	}
-	known := make(map[string]fileFact, len(files))
-	for _, file := range files {
-		if file.read-file.mtime > int64(settle) {
-			known[file.name] = file
-		}
+		return &sstableFact{}
 	}
 	return known
 }
@@ -125,8 +148,8 @@ func (f *facts) segment(id pack.ID, body []byte) error {
 
 func (f *facts) stamp() []byte { return binary.BigEndian.AppendUint64(nil, f.epoch) }
 
-func (f *facts) store(t *node.TableDir, s *node.SSTable, files []fileFact) error {
-	return f.s.Facts().PutFact(factKey(t, s), append(f.stamp(), encodeFact(files)...))
+func (f *facts) store(t *node.TableDir, s *node.SSTable, known *sstableFact) error {
+	return f.s.Facts().PutFact(factKey(t, s), append(f.stamp(), encodeFact(known)...))
 }
 
 // sweep forgets what this backup did not see: files that are gone.
@@ -142,29 +165,37 @@ func (f *facts) sweep() error {
 	return nil
 }
 
-func encodeFact(files []fileFact) []byte {
+// factLayout is that of encodeFact. What another cbk left in the cache in another layout is as if it were not there.
+const factLayout = 2
+
+func encodeFact(known *sstableFact) []byte {
 	var e wire.Encoder
-	e.Count(len(files))
-	for _, f := range files {
+	e.Byte(factLayout)
+	e.String(known.first)
+	e.String(known.last)
+	e.Count(len(known.files))
+	for _, f := range known.files {
 		e.String(f.name)
 		e.Uvarint(uint64(f.read))
 		e.Uvarint(f.inode)
 		e.Uvarint(uint64(f.size))
 		e.String(strconv.FormatInt(f.mtime, 10)) // may lie before 1970
 		e.Fixed(f.hash[:])
+		e.Bytes(f.md5)
+		e.String(f.damage)
 		e.Count(len(f.hows()))
 		e.Fixed(encodeRecipes(f.hows()))
 	}
 	return e.Out()
 }
 
-func decodeFact(b []byte) ([]fileFact, error) {
-	if len(b) < 8 {
+func decodeFact(b []byte) (*sstableFact, error) {
+	if len(b) < 9 || b[8] != factLayout {
 		return nil, wire.ErrMalformed
 	}
-	d := wire.NewDecoder(b[8:])
-	var files []fileFact
-	for range d.Count(maxComponents, 38) {
+	d := wire.NewDecoder(b[9:])
+	known := &sstableFact{first: d.String(maxToken), last: d.String(maxToken)}
+	for range d.Count(maxComponents, 40) {
 		f := fileFact{name: d.String(maxName), read: int64(d.Uvarint(1<<63 - 1)), inode: d.Uvarint(1<<64 - 1), size: int64(d.Uvarint(maxSize))}
 		mtime, err := strconv.ParseInt(d.String(20), 10, 64)
 		if err != nil && d.Err() == nil {
@@ -172,10 +203,11 @@ func decodeFact(b []byte) ([]fileFact, error) {
 		}
 		f.mtime = mtime
 		d.Array(f.hash[:])
+		f.md5, f.damage = decodeMD5(d), d.String(maxDamage)
 		if d.Count(1, 2) == 1 {
 			f.how = decodeRecipe(d)
 		}
-		files = append(files, f)
+		known.files = append(known.files, f)
 	}
-	return files, d.Done()
+	return known, d.Done()
 }

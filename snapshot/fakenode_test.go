@@ -24,6 +24,8 @@ type fakeNode struct {
 	id         node.Identity
 	members    ring.Ring
 	schema     node.Schema // CQL; and the tables, where it is not what the directories say
+	roles      node.Roles
+	config     []node.ConfigFile
 	calls      []string
 	fail       map[string]error // by call and its number: "Schema 2"
 	during     func()           // runs while the snapshot is taken
@@ -178,8 +180,15 @@ func (n *fakeNode) tableDirs() (dirs []string) {
 	return dirs
 }
 
-func (n *fakeNode) Snapshot(_ context.Context, tag string, _ ...string) error {
+func (n *fakeNode) Roles(context.Context) (node.Roles, error) { return n.roles, n.call("Roles") }
+
+func (n *fakeNode) ConfigFiles() ([]node.ConfigFile, error) { return n.config, n.call("ConfigFiles") }
+
+func (n *fakeNode) Snapshot(_ context.Context, tag string, keyspaces ...string) error {
 	for _, dir := range n.tableDirs() {
+		if len(keyspaces) > 0 && !slices.Contains(keyspaces, filepath.Base(filepath.Dir(dir))) {
+			continue
+		}
 		if err := link(dir, filepath.Join(dir, "snapshots", tag)); err != nil {
 			return err
 		}

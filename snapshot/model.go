@@ -3,6 +3,7 @@ package snapshot
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"cbk/pack"
@@ -29,25 +30,35 @@ func CheckMode(mode string) error {
 	return nil
 }
 
+// Ways to the files of a node.
+const (
+	WaySnapshot = "snapshot" // a snapshot that Cassandra takes for the backup
+	WayExisting = "existing" // one that an operator took
+	WayOffline  = "offline"  // the live SSTables of a node that is stopped
+)
+
 // Catalogue is the first part of a root: what a listing shows. Times are the node's own clock, in UTC. Bytes are file
 // bytes at the source (BytesSource), plain bytes of blobs this backup added (BytesNew) and the sizes of the packs and
 // shards it put, padding and tables of contents included (BytesStored).
 type Catalogue struct {
-	Kind        string    `json:"kind"`
-	Backup      string    `json:"backup"`
-	Cluster     string    `json:"cluster"`
-	HostID      string    `json:"host_id"`
-	Node        string    `json:"node"`
-	Mode        string    `json:"mode"`
-	Started     time.Time `json:"started"`
-	Finished    time.Time `json:"finished"`
-	Tables      int       `json:"tables"`
-	SSTables    int       `json:"sstables"`
-	Files       int       `json:"files"`
-	Unchanged   int       `json:"files_unchanged"`
-	BytesSource int64     `json:"bytes_source"`
-	BytesNew    int64     `json:"bytes_new"`
-	BytesStored int64     `json:"bytes_stored"`
+	Kind            string    `json:"kind"`
+	Backup          string    `json:"backup"`
+	Cluster         string    `json:"cluster"`
+	HostID          string    `json:"host_id"`
+	Node            string    `json:"node"`
+	Mode            string    `json:"mode"`
+	Started         time.Time `json:"started"`
+	Finished        time.Time `json:"finished"`
+	Tables          int       `json:"tables"`
+	SSTables        int       `json:"sstables"`
+	Files           int       `json:"files"`
+	Unchanged       int       `json:"files_unchanged"`
+	BytesSource     int64     `json:"bytes_source"`
+	BytesNew        int64     `json:"bytes_new"`
+	BytesStored     int64     `json:"bytes_stored"`
+	Selected        bool      `json:"selected,omitempty"`         // of chosen tables only
+	MissingTables   int       `json:"missing_tables,omitempty"`   // of the schema, that the snapshot lacked
+	DamagedSSTables int       `json:"damaged_sstables,omitempty"` // at the source
 }
 
 // Node is the top description blob of a node snapshot: everything about the node that is not an SSTable, and where the
@@ -60,8 +71,36 @@ type Node struct {
 	Address     string   `json:"address"`
 	Tokens      []string `json:"tokens"`
 	DataDirs    int      `json:"data_dirs"`
-	Schema      []ID     `json:"schema"` // data blobs: the CQL text that recreates the user keyspaces
-	Tables      []Table  `json:"tables"`
+
+	Way       string     `json:"way"`                  // one of Ways
+	Tag       string     `json:"tag,omitempty"`        // of Cassandra's snapshot
+	CommitLog int64      `json:"commit_log,omitempty"` // bytes that a stopped node had not flushed and that are not in
+	Selection *Selection `json:"selection,omitempty"`  // nil: all tables
+	Found                // how the tables compare with the schema
+
+	Schema       []Text `json:"schema"` // CQL that makes each user keyspace again, in the order of their names
+	SchemaAbsent string `json:"schema_absent,omitempty"`
+	Roles        *Text  `json:"roles,omitempty"` // CQL
+	RolesAbsent  string `json:"roles_absent,omitempty"`
+	Config       []Text `json:"config,omitempty"` // files, with secrets masked
+
+	Tables []Table `json:"tables"`
+}
+
+// Text is a named text of a node snapshot: the schema of a keyspace, or a file.
+type Text struct {
+	Name   string `json:"name"`
+	Blobs  []ID   `json:"blobs"` // data blobs that, joined, are the text
+	Masked int    `json:"masked,omitempty"`
+}
+
+// texts are all texts of the node.
+func (n *Node) texts() []Text {
+	all := slices.Concat(n.Schema, n.Config)
+	if n.Roles != nil {
+		all = append(all, *n.Roles)
+	}
+	return all
 }
 
 // Table is one table of a node snapshot. Its SSTables are described page by page in blobs of their own, so that an
@@ -69,8 +108,8 @@ type Node struct {
 type Table struct {
 	Keyspace string `json:"keyspace"`
 	Name     string `json:"table"`
-	ID       string `json:"id"`  // 32 hex digits
-	Dir      string `json:"dir"` // the directory below a data directory, slash-separated
+	ID       string `json:"id"`  // 32 hex digits, or empty
+	Dir      string `json:"dir"` // the directory below a data directory, slash-separated; without id where made before 2.1
 	Pages    []ID   `json:"pages"`
 	Cost
 

@@ -31,16 +31,18 @@ func text(s string) string { return hex.EncodeToString([]byte(s)) }
 
 func TestAPageHasTheseBytes(t *testing.T) {
 	page := []SSTable{
-		{DataDir: 1, Sub: ".by_mail", Prefix: "nb-12-big-", Recipe: filled(0xaa), Components: []Component{
-			{Name: "Data.db", Size: 300, Hash: filled(0xbb)},
-			{Name: "Digest.crc32", Size: 3, Hash: filled(0xcc), Inline: []byte("123")}}},
+		{DataDir: 1, Sub: ".by_mail", Prefix: "nb-12-big-", Recipe: filled(0xaa), Damage: []string{"bad"},
+			Stats: &Stats{MinTimestamp: -1, MaxTimestamp: 1, MinDeletion: 2, MaxDeletion: 3, Level: 4, RepairedAt: 5, Rows: 6, Partitions: 64, FirstToken: "-7", LastToken: "8"}, Components: []Component{
+				{Name: "Data.db", Size: 300, Hash: filled(0xbb), MD5: []byte("0123456789abcdef")},
+				{Name: "Digest.crc32", Size: 3, Hash: filled(0xcc), Inline: []byte("123")}}},
 		{Prefix: "oa-1-big-", Recipe: filled(0xdd)},
 	}
 	want := "02" + // SSTables
-		"01" + "08" + text(".by_mail") + "0a" + text("nb-12-big-") + hex32(0xaa) + "02" +
-		"07" + text("Data.db") + "ac02" + hex32(0xbb) + "00" +
-		"0c" + text("Digest.crc32") + "03" + hex32(0xcc) + "03" + text("123") +
-		"00" + "00" + "09" + text("oa-1-big-") + hex32(0xdd) + "00"
+		"01" + "08" + text(".by_mail") + "0a" + text("nb-12-big-") + hex32(0xaa) + "01" + "03" + text("bad") +
+		"01" + "01" + "02" + "04" + "06" + "08" + "0a" + "0c" + "8001" + "02" + text("-7") + "01" + text("8") + "02" +
+		"07" + text("Data.db") + "ac02" + hex32(0xbb) + "10" + text("0123456789abcdef") + "00" +
+		"0c" + text("Digest.crc32") + "03" + hex32(0xcc) + "00" + "03" + text("123") +
+		"00" + "00" + "09" + text("oa-1-big-") + hex32(0xdd) + "00" + "00" + "00"
 	if diff := cmp.Diff(want, hex.EncodeToString(encodePage(page))); diff != "" {
 		t.Errorf("the format is another (-want +got):\n%s", diff)
 	}
@@ -84,9 +86,19 @@ var drawComponent = rapid.Custom(func(t *rapid.T) Component {
 	return c
 })
 
+var drawDamage = rapid.OneOf(rapid.Just([]string(nil)), rapid.SliceOfN(rapid.StringN(0, 20, maxDamage), 1, 3))
+
+var drawStats = rapid.Custom(func(t *rapid.T) Stats {
+	n := func(what string) int64 { return rapid.Int64().Draw(t, what) }
+	return Stats{MinTimestamp: n("min"), MaxTimestamp: n("max"), MinDeletion: n("min deletion"), MaxDeletion: n("max deletion"),
+		Level: int(rapid.Int32().Draw(t, "level")), RepairedAt: n("repaired"), Rows: n("rows"), Partitions: n("partitions"),
+		FirstToken: rapid.StringMatching("-?[0-9]{0,39}").Draw(t, "first"), LastToken: rapid.StringMatching("-?[0-9]{0,39}").Draw(t, "last")}
+})
+
 var drawSSTable = rapid.Custom(func(t *rapid.T) SSTable {
 	return SSTable{DataDir: rapid.IntRange(0, 1<<10).Draw(t, "data directory"), Sub: rapid.OneOf(rapid.Just(""), drawName).Draw(t, "sub"),
 		Prefix: drawName.Draw(t, "prefix"), Recipe: drawID.Draw(t, "recipe"),
+		Damage: drawDamage.Draw(t, "damage"), Stats: rapid.Ptr(drawStats, true).Draw(t, "stats"),
 		Components: rapid.SliceOfN(drawComponent, 1, 12).Draw(t, "components")}
 })
 
@@ -192,6 +204,10 @@ func TestHostilePagesAreRefused(t *testing.T) {
 		{"a data directory no node has", page(func(s *SSTable) { s.DataDir = 1<<10 + 1 }), "over its limit"},
 		{"more components than an SSTable has", page(func(s *SSTable) { s.Components = make([]Component, maxComponents+1) }), "over its limit"},
 		{"more SSTables than a page has", encodePage(make([]SSTable, pageSSTables+1)), "over its limit"},
+		{"half an MD5", page(func(s *SSTable) { s.Components[0].MD5 = make([]byte, 8) }), "MD5 of 8 bytes"},
+		{"a token that is no token", page(func(s *SSTable) { s.Stats = &Stats{FirstToken: strings.Repeat("1", maxToken+1)} }), "over its limit"},
+		{"a level that is none", page(func(s *SSTable) { s.Stats = &Stats{Level: 1 << 31} }), "level 2147483648"},
+		{"a story of damage", page(func(s *SSTable) { s.Damage = []string{strings.Repeat("x", maxDamage+1)} }), "over its limit"},
 		{"a count that the bytes cannot hold", count(200), "200 items in 0 bytes"},
 		{"a count of ten bytes", count(1 << 63), "over its limit"},
 		{"bytes left over", append(page(func(*SSTable) {}), 0), "left over"},

@@ -52,11 +52,24 @@ func open(ctx context.Context, rd *repo.Reader, e *Entry) (*Snapshot, error) {
 func (n *Node) check(root string) error {
 	for i := range n.Tables {
 		t := &n.Tables[i]
-		if !safeName(t.Keyspace) || !safeName(t.Name) || t.Dir != t.Keyspace+"/"+t.Name+"-"+t.ID || !safeName(t.ID) {
+		if !safeName(t.Keyspace) || !safeName(t.Name) || t.Dir != t.dir() || t.ID != "" && !safeName(t.ID) {
 			return &repo.DamageError{Object: root, What: fmt.Sprintf("table %q.%q in directory %q", t.Keyspace, t.Name, t.Dir)}
 		}
 	}
+	for _, text := range n.texts() {
+		if !safeName(text.Name) {
+			return &repo.DamageError{Object: root, What: fmt.Sprintf("text %q", text.Name)}
+		}
+	}
 	return nil
+}
+
+// dir is where a table lies below a data directory.
+func (t *Table) dir() string {
+	if t.ID == "" {
+		return t.Keyspace + "/" + t.Name
+	}
+	return t.Keyspace + "/" + t.Name + "-" + t.ID
 }
 
 // Close releases the reader.
@@ -67,21 +80,31 @@ func (s *Snapshot) Ring(ctx context.Context) (*ring.Ring, error) {
 	return readRing(ctx, s.rd, &s.Entry)
 }
 
-// Schema writes the CQL text of the schema to w.
-func (s *Snapshot) Schema(ctx context.Context, w io.Writer) error {
-	wants := make([]repo.Want, len(s.Node.Schema))
-	for i, id := range s.Node.Schema {
+// Text writes a text of the node to w.
+func (s *Snapshot) Text(ctx context.Context, t *Text, w io.Writer) error {
+	wants := make([]repo.Want, len(t.Blobs))
+	for i, id := range t.Blobs {
 		wants[i] = repo.Want{ID: pack.ID(id), Type: pack.Data}
 	}
 	return s.rd.Fetch(ctx, slices.Values(wants), func(_ repo.Want, plain []byte, err error) error {
 		if err != nil {
-			return fmt.Errorf("schema: %w", err)
+			return fmt.Errorf("%s: %w", t.Name, err)
 		}
 		if _, err := w.Write(plain); err != nil {
-			return fmt.Errorf("write schema: %w", err)
+			return fmt.Errorf("write %s: %w", t.Name, err)
 		}
 		return nil
 	})
+}
+
+// Schema writes the CQL text of the whole schema to w.
+func (s *Snapshot) Schema(ctx context.Context, w io.Writer) error {
+	for i := range s.Node.Schema {
+		if err := s.Text(ctx, &s.Node.Schema[i], w); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Page is one page of a table's SSTables, or why it cannot be read.

@@ -168,12 +168,14 @@ func TestADescriptionSaysWhatTheNodeWas(t *testing.T) {
 	r, n := newRig(t), newNode(t, hostA, 2)
 	n.id.HostID = strings.ToUpper(hostA)
 	n.schema.Keyspaces = []node.KeyspaceSchema{{Name: "ks", CQL: strings.Repeat("CREATE TABLE ks.t (k int PRIMARY KEY);\n", 40_000)}} // several chunks
+	n.roles.Absent = "nobody may read them"
+	n.config = []node.ConfigFile{{Name: "cassandra.yaml", Text: []byte("a: b\n"), Masked: 2}}
 	n.sstable(n.table(1, "t", 7), "nb-1-big-", 1, 1000)
 	res := r.take(n, "b")
 	s := r.snapshot("b")
-	want := Node{Version: "5.0.6", Partitioner: "Murmur3", DC: "dc1", Rack: "r1", Address: "10.0.0.1", Tokens: []string{"-1", "7"}, DataDirs: 2}
+	want := Node{Version: "5.0.6", Partitioner: "Murmur3", DC: "dc1", Rack: "r1", Address: "10.0.0.1", Tokens: []string{"-1", "7"}, DataDirs: 2, Way: WaySnapshot, RolesAbsent: "nobody may read them"}
 	got := s.Node
-	got.Schema, got.Tables = nil, nil
+	got.Schema, got.Config, got.Tables = nil, nil, nil
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("node (-want +got):\n%s", diff)
 	}
@@ -181,8 +183,12 @@ func TestADescriptionSaysWhatTheNodeWas(t *testing.T) {
 		t.Errorf("table %+v", table)
 	}
 	var cql strings.Builder
-	if err := s.Schema(t.Context(), &cql); err != nil || cql.String() != n.schema.Text() || len(s.Node.Schema) < 2 {
-		t.Errorf("schema of %d bytes in %d blobs: %v", cql.Len(), len(s.Node.Schema), err)
+	if err := s.Schema(t.Context(), &cql); err != nil || cql.String() != n.schema.Text() || len(s.Node.Schema[0].Blobs) < 2 {
+		t.Errorf("schema of %d bytes in %d blobs: %v", cql.Len(), len(s.Node.Schema[0].Blobs), err)
+	}
+	var yaml strings.Builder
+	if err := s.Text(t.Context(), &s.Node.Config[0], &yaml); err != nil || yaml.String() != "a: b\n" || s.Node.Config[0].Masked != 2 {
+		t.Errorf("configuration %q, %+v: %v", yaml.String(), s.Node.Config, err)
 	}
 	members, err := s.Ring(t.Context())
 	if diff := cmp.Diff(&n.members, members); err != nil || diff != "" {
@@ -273,10 +279,12 @@ func TestASchemaChangeBetweenDirectoriesIsNoMatterOfOrder(t *testing.T) {
 		{"the directory is that of another keyspace", a, a, dirs("ks.t-1", "kt.u-2"), "ks.u"},
 		{"no directory at all", a, a, nil, "lacks 2 of 2 tables: ks.t, ks.u;"},
 		{"a long list is cut", many, many, nil, "lacks 9 of 9 tables: ks.t0, ks.t1, ks.t2, ks.t3, ks.t4;"},
+		{"a directory made before 2.1 has no id", a, a, dirs("ks.t-1", "ks.u"), ""},
 		{"no tables and none demanded", nil, nil, nil, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := checkTables(c.before, c.after, c.dirs)
+			found := findTables(c.before, c.after, c.dirs, &Selection{})
+			err := found.check(c.before, c.dirs, false)
 			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 				t.Errorf("got %v, want %q", err, c.says)
 			}

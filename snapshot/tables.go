@@ -23,11 +23,9 @@ func (b *backup) storeTables(ctx context.Context, dirs []node.TableDir) error {
 			return errors.Join(fmt.Errorf("list %s.%s: %w", dirs[i].Keyspace, dirs[i].Table, err), g.Wait())
 		}
 		for _, s := range list {
-			var bytes int64
 			for _, f := range s.Files {
-				bytes += f.Size
+				b.opt.Progress.Expect(1, f.Size)
 			}
-			b.opt.Progress.Expect(len(s.Files), bytes)
 		}
 		for page := range slices.Chunk(list, pageSSTables) {
 			slot := len(t.Pages)

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -33,24 +32,39 @@ type writing struct {
 	table  *node.TableDir
 	in     *node.SSTable
 	prefix string
-	known  map[string]fileFact // what is remembered of its files, by name
+	known  map[string]fileFact // what is remembered of its files, by name; nil once its name turns out to be reused
+	old    *sstableFact        // where known comes from
 	files  []fileFact          // of in.Files, once they are stored
 	inline [][]byte
 	stored []bool
 	cost   *Cost
+
+	// What the small components say. Nothing is set of those that are not there.
+	digest      *uint32 // of Data.db
+	digestName  string
+	listed      []string // by TOC.txt
+	stats       *Stats
+	partitioner string
+	first, last []byte // keys
 }
 
 // storeSSTable stores one SSTable, reading only what may have changed.
 func (b *backup) storeSSTable(ctx context.Context, d *node.TableDir, in *node.SSTable, out *stored) error {
 	n := len(in.Files)
-	w := &writing{b: b, table: d, in: in, prefix: in.Desc.Prefix(), known: b.facts.lookup(d, in), cost: &out.cost,
+	w := &writing{b: b, table: d, in: in, prefix: in.Desc.Prefix(), old: b.facts.lookup(d, in), cost: &out.cost,
 		files: make([]fileFact, n), inline: make([][]byte, n), stored: make([]bool, n)}
+	w.known = w.old.trusted()
 	if err := w.components(ctx); err != nil {
 		return fmt.Errorf("%s.%s: %w", d.Keyspace, d.Table, err)
 	}
-	out.SSTable = SSTable{DataDir: d.DataDir, Sub: in.Sub, Prefix: w.prefix}
+	w.tokens()
+	out.SSTable = SSTable{DataDir: d.DataDir, Sub: in.Sub, Prefix: w.prefix, Damage: w.damage(), Stats: w.stats}
+	b.damaged.add(b.opt.Log, d, &out.SSTable)
 	for i, f := range w.files {
-		c := Component{Name: w.component(i), Size: f.size, Hash: f.hash, Inline: w.inline[i]}
+		c := Component{Name: w.component(i), Size: f.size, Hash: f.hash, MD5: f.md5, Inline: w.inline[i]}
+		if !b.opt.MD5 {
+			c.MD5 = nil
+		}
 		if !c.inlined() {
 			out.recipes = append(out.recipes, f.how)
 		}
@@ -63,7 +77,16 @@ func (b *backup) storeSSTable(ctx context.Context, d *node.TableDir, in *node.SS
 	out.cost.SSTables++
 	out.cost.stored(added)
 	out.Recipe = ref.ID
-	return b.facts.store(d, in, w.files)
+	return b.facts.store(d, in, w.fact())
+}
+
+// fact is what will be remembered of the SSTable.
+func (w *writing) fact() *sstableFact {
+	f := &sstableFact{files: w.files}
+	if w.stats != nil {
+		f.first, f.last = w.stats.FirstToken, w.stats.LastToken
+	}
+	return f
 }
 
 // component is the name of a file without the SSTable's prefix.
@@ -116,8 +139,8 @@ func (w *writing) content(ctx context.Context, i int, why string) error {
 		return err
 	}
 	defer in.Close()
-	hash := sha256.New()
-	body := io.TeeReader(in, hash)
+	taken := w.fingerprint(i)
+	body := io.TeeReader(in, taken)
 	var small []byte
 	if in.fact.size <= inlineLimit {
 		small, err = io.ReadAll(body)
@@ -130,7 +153,7 @@ func (w *writing) content(ctx context.Context, i int, why string) error {
 	if err != nil {
 		return in.fail(err)
 	}
-	in.fact.hash = pack.ID(hash.Sum(nil))
+	taken.end(w, i, &in.fact)
 	w.done(i, in.fact, small, in.fact.size, why)
 	return nil
 }
@@ -139,7 +162,10 @@ func (w *writing) content(ctx context.Context, i int, why string) error {
 func (w *writing) unchanged(i int) bool {
 	f := &w.in.Files[i]
 	old, ok := w.known[f.Name]
-	return ok && f.Size > inlineLimit && !alwaysRead(w.component(i)) && w.b.facts.unchanged(&old, f)
+	if !ok || f.Size <= inlineLimit || alwaysRead(w.component(i)) || w.b.opt.MD5 && old.md5 == nil {
+		return false
+	}
+	return w.b.facts.unchanged(&old, f)
 }
 
 // blobs stores the bytes of a file.

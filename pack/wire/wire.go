@@ -18,6 +18,9 @@ func (e *Encoder) Out() []byte { return e.buf }
 // Uvarint appends v in the fewest bytes, 7 bits each, low bits first.
 func (e *Encoder) Uvarint(v uint64) { e.buf = binary.AppendUvarint(e.buf, v) }
 
+// Varint appends a number of either sign, small where it is near zero: as the Uvarint of 2v, or of -2v-1.
+func (e *Encoder) Varint(v int64) { e.Uvarint(uint64(v)<<1 ^ uint64(v>>63)) }
+
 // Count appends the length of a list that follows.
 func (e *Encoder) Count(n int) { e.Uvarint(uint64(n)) }
 
@@ -73,6 +76,12 @@ func (d *Decoder) Uvarint(limit uint64) uint64 {
 	}
 	d.buf = d.buf[n:]
 	return v
+}
+
+// Varint reads a number of either sign.
+func (d *Decoder) Varint() int64 {
+	v := d.Uvarint(1<<64 - 1)
+	return int64(v>>1) ^ -int64(v&1)
 }
 
 // Count reads the length of a list of at most limit items, each of at least size bytes (size ≥ 1), so that a count can
