@@ -92,7 +92,7 @@ func TestABackupThatRunsShortOfSpaceSaysSo(t *testing.T) {
 	discard := slog.New(slog.DiscardHandler)
 	l := limits{least: guest.Least{Bytes: math.MaxInt64}}
 	_, _, err := l.begin(t.Context(), []string{t.TempDir()}, discard)
-	if told(err).code != "space" || exitCode(err) != exitFailed {
+	if failureOf(err).code != "space" || exitCode(err) != exitFailed {
 		t.Errorf("at the start: %v", err)
 	}
 	l.least = guest.Least{Bytes: 1}
@@ -102,7 +102,7 @@ func TestABackupThatRunsShortOfSpaceSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	fill(&guest.SpaceError{Dir: "/data", Free: 1, Least: 2})
-	if err := end(ctx.Err()); told(err).code != "space" {
+	if err := end(ctx.Err()); failureOf(err).code != "space" {
 		t.Errorf("on the way: %v", err)
 	}
 }

@@ -56,6 +56,9 @@ type listedJSON struct {
 	NodesDone   int     `json:"nodes_done"`
 	Complete    *bool   `json:"complete"`
 	Restorable  any     `json:"restorable"`
+	Selected    bool    `json:"selected"`         // of chosen tables only
+	Missing     int     `json:"missing_tables"`   // of the schema, that Cassandra's snapshots lacked
+	Damaged     int     `json:"damaged_sstables"` // on the nodes
 	BytesSource int64   `json:"bytes_source"`
 	BytesStored int64   `json:"bytes_stored"`
 }
@@ -72,7 +75,8 @@ func listed(b *snapshot.Backup) listedJSON {
 	total := b.Total()
 	out := listedJSON{Name: b.Name, Cluster: b.Cluster, Mode: b.Nodes[0].Mode, Started: clock(b.Started()),
 		NodesTotal: len(b.Nodes) + len(b.Missing), NodesDone: len(b.Nodes),
-		BytesSource: total.BytesSource, BytesStored: total.BytesStored}
+		BytesSource: total.BytesSource, BytesStored: total.BytesStored, Selected: b.Selected()}
+	out.Missing, out.Damaged = b.Flaws()
 	if !b.Partial {
 		complete := b.Complete()
 		out.Complete = &complete
@@ -84,14 +88,32 @@ func listed(b *snapshot.Backup) listedJSON {
 	return out
 }
 
-// nodes says how many of a backup's nodes are in.
+// nodes says how many of a backup's nodes are in, and what is wrong with them.
 func nodes(b *snapshot.Backup) string {
+	text := nodesIn(b)
+	if b.Selected() {
+		text += ", chosen tables"
+	}
+	missing, damaged := b.Flaws()
+	if missing > 0 {
+		text += fmt.Sprintf(", %s missing", plural(missing, "table"))
+	}
+	if damaged > 0 {
+		text += fmt.Sprintf(", %s damaged at the source", plural(damaged, "SSTable"))
+	}
+	return text
+}
+
+func nodesIn(b *snapshot.Backup) string {
 	total := len(b.Nodes) + len(b.Missing)
 	if b.Partial {
 		return fmt.Sprintf("%s seen with this key of %d", plural(len(b.Nodes), "node"), total)
 	}
 	if b.Complete() {
 		return fmt.Sprintf("%d of %d nodes", len(b.Nodes), total)
+	}
+	if b.Unsure() {
+		return fmt.Sprintf("Incomplete [%d of ? nodes]", len(b.Nodes))
 	}
 	return fmt.Sprintf("Incomplete [%d of %d nodes]", len(b.Nodes), total)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -51,14 +52,23 @@ func withSnapshots(c *cli.Context, fn func(*session, *snapshot.Backup, *snapshot
 
 func showCommand() *cli.Command {
 	return &cli.Command{
-		Name: "show", Usage: "show a backup table by table", ArgsUsage: "BACKUP", Flags: commonFlags(nodeFlag()),
+		Name: "show", Usage: "show a backup table by table", ArgsUsage: "BACKUP",
+		Flags: commonFlags(append(textFlags(), nodeFlag(), &cli.BoolFlag{Name: "sstables", Usage: "list the SSTables, with tokens and times"})...),
 		Action: func(c *cli.Context) error {
+			if textAsked(c) {
+				return showText(c)
+			}
+			if c.Bool("sstables") {
+				return showSSTables(c)
+			}
 			doc := showJSON{Schema: "cbk.show/1"}
 			err := withSnapshots(c, func(_ *session, b *snapshot.Backup, snap *snapshot.Snapshot) error {
 				doc.listedJSON = listed(b)
 				doc.Nodes = append(doc.Nodes, shownJSON{Name: snap.Entry.Catalogue.Node, HostID: snap.HostID,
 					Started: clock(snap.Started), Finished: clock(snap.Finished), Version: snap.Node.Version, DC: snap.Node.DC,
-					Rack: snap.Node.Rack, Tokens: len(snap.Node.Tokens), Tables: shownTables(snap.Node.Tables)})
+					Rack: snap.Node.Rack, Tokens: len(snap.Node.Tokens), Way: snap.Node.Way, Selection: snap.Node.Selection, Found: snap.Node.Found,
+					SchemaAbsent: snap.Node.SchemaAbsent, RolesAbsent: snap.Node.RolesAbsent, CommitLog: snap.Node.CommitLog,
+					Config: textNames(snap.Node.Config), Tables: shownTables(snap.Node.Tables)})
 				return nil
 			})
 			if err != nil {
@@ -80,15 +90,22 @@ type showJSON struct {
 }
 
 type shownJSON struct {
-	Name     string           `json:"name"`
-	HostID   string           `json:"host_id"`
-	Started  string           `json:"started"`
-	Finished string           `json:"finished"`
-	Version  string           `json:"cassandra_version"`
-	DC       string           `json:"dc"`
-	Rack     string           `json:"rack"`
-	Tokens   int              `json:"tokens"`
-	Tables   []shownTableJSON `json:"tables"`
+	Name      string              `json:"name"`
+	HostID    string              `json:"host_id"`
+	Started   string              `json:"started"`
+	Finished  string              `json:"finished"`
+	Version   string              `json:"cassandra_version"`
+	DC        string              `json:"dc"`
+	Rack      string              `json:"rack"`
+	Tokens    int                 `json:"tokens"`
+	Way       string              `json:"way"` // to the files: snapshot, existing or offline
+	Selection *snapshot.Selection `json:"selection"`
+	snapshot.Found
+	SchemaAbsent string           `json:"schema_absent,omitempty"`
+	RolesAbsent  string           `json:"roles_absent,omitempty"`
+	CommitLog    int64            `json:"commit_log_bytes,omitempty"`
+	Config       []string         `json:"config"`
+	Tables       []shownTableJSON `json:"tables"`
 }
 
 type shownTableJSON struct {
@@ -111,6 +128,7 @@ func printShow(w io.Writer, doc *showJSON) error {
 	for _, n := range doc.Nodes {
 		fmt.Fprintf(w, "\nnode %s (%s), Cassandra %s, %s/%s, %s, %s to %s\n", n.Name, n.HostID, n.Version, n.DC, n.Rack,
 			plural(n.Tokens, "token"), n.Started, n.Finished)
+		printState(w, &n)
 		t := newTable(w, 2, "table", "sstables", "files", "unchanged", "source", "new", "stored")
 		empty := 0
 		for _, row := range n.Tables {
@@ -152,6 +170,7 @@ type fileJSON struct {
 	Path     string `json:"path"`
 	Size     int64  `json:"size"`
 	SHA256   string `json:"sha256"`
+	MD5      string `json:"md5,omitempty"` // where the backup was asked for it
 }
 
 func eachFile(c *cli.Context, fn func(fileJSON) error) error {
@@ -162,7 +181,7 @@ func eachFile(c *cli.Context, fn func(fileJSON) error) error {
 				for j := range s.Components {
 					k := &s.Components[j]
 					if err := fn(fileJSON{Node: snap.Entry.Catalogue.Node, Keyspace: t.Keyspace, Table: t.Name,
-						Path: t.Dir + "/" + s.File(k), Size: k.Size, SHA256: k.Hash.String()}); err != nil {
+						Path: t.Dir + "/" + s.File(k), Size: k.Size, SHA256: k.Hash.String(), MD5: hex.EncodeToString(k.MD5)}); err != nil {
 						return err
 					}
 				}
