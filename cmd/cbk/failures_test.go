@@ -100,8 +100,17 @@ func (r *rig) big(size int) {
 	if err := os.Chtimes(file, old, old); err != nil {
 		r.t.Fatal(err)
 	}
-	// The target is a pattern, resolved by echo: keyspace and table have one directory.
-	r.onSnapshot(fmt.Sprintf(`nodetool "$@" && cp -p %s "$(echo %s/shop/files-*/snapshots/$TAG)/nb-987654-big-Data.db"`, file, r.dataDirs()[0]))
+	r.addSSTable("cp -p " + file)
+}
+
+// addSSTable has put, a command that takes a path, bring a Data.db into every snapshot that is taken. The components beside
+// it are those of another SSTable, so that nothing is missing. Keyspace and table have one directory, which echo resolves.
+func (r *rig) addSSTable(put string) {
+	r.t.Helper()
+	r.onSnapshot(fmt.Sprintf(`nodetool "$@" && cd "$(echo %s/shop/files-*/snapshots/$TAG)" || exit 1
+f=$(ls *-Statistics.db | head -1)
+%s nb-987654-big-Data.db && cp "$f" nb-987654-big-Statistics.db &&
+cp "${f%%Statistics.db}Index.db" nb-987654-big-Index.db && echo Data.db >nb-987654-big-TOC.txt`, r.dataDirs()[0], put))
 }
 
 func TestAKilledBackupIsNoneAndTheNextReusesWhatItUploaded(t *testing.T) {
