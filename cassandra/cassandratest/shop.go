@@ -37,8 +37,16 @@ func Tables() []string { return []string{"customers", "files", "readings"} }
 // with collections, a user-defined type and a secondary index; readings, a time
 // series whose rows live 90 days; files, of larger blobs.
 func CreateShop(s *gocql.Session, replicas int) error {
+	var release string
+	if err := s.Query("SELECT release_version FROM system.local").Scan(&release); err != nil {
+		return fmt.Errorf("create the shop: %w", err)
+	}
+	factor := "replication_factor" // in each data centre
+	if strings.HasPrefix(release, "3.") {
+		factor = "dc1" // 3.x takes no other form, and the nodes stand there unless told otherwise
+	}
 	statements := []string{
-		fmt.Sprintf(`CREATE KEYSPACE shop WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': %d}`, replicas),
+		fmt.Sprintf(`CREATE KEYSPACE shop WITH replication = {'class': 'NetworkTopologyStrategy', '%s': %d}`, factor, replicas),
 		`CREATE TYPE shop.address (street text, town text, code int)`,
 		`CREATE TABLE shop.customers (id int PRIMARY KEY, name text, email text, home frozen<address>,
 			tags set<text>, phones map<text, text>, orders list<int>)`,
