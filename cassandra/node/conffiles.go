@@ -70,7 +70,7 @@ func readConfigFile(path string) ([]byte, error) {
 	if info.Size() > maxConfigFile {
 		return []byte(leftOut), nil
 	}
-	return readBounded(path, maxConfigFile)
+	return ReadBounded(path, maxConfigFile)
 }
 
 // rulesOf chooses how secrets are looked for in a file.

@@ -79,7 +79,7 @@ func (n *Node) authenticate(c *gocql.ClusterConfig) error {
 	if n.cfg.CQL.Username == "" {
 		return nil
 	}
-	b, err := readBounded(n.cfg.CQL.PasswordFile, 4<<10)
+	b, err := ReadBounded(n.cfg.CQL.PasswordFile, 4<<10)
 	if err != nil {
 		return fmt.Errorf("read CQL password: %w; check cassandra.cql.password_file in the config", err)
 	}

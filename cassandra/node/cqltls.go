@@ -39,7 +39,7 @@ func (n *Node) tlsConfig() (*tls.Config, error) {
 		t.ServerName = c.Host
 	}
 	if c.CAFile != "" {
-		pem, err := readBounded(c.CAFile, maxPEM)
+		pem, err := ReadBounded(c.CAFile, maxPEM)
 		if err != nil {
 			return nil, configError("cql.ca_file", "%v", err)
 		}
@@ -58,11 +58,11 @@ func (n *Node) tlsConfig() (*tls.Config, error) {
 
 func (n *Node) ownCertificate() (tls.Certificate, error) {
 	c := n.cfg.CQL
-	cert, err := readBounded(c.CertFile, maxPEM)
+	cert, err := ReadBounded(c.CertFile, maxPEM)
 	if err != nil {
 		return tls.Certificate{}, configError("cql.cert_file", "%v", err)
 	}
-	key, err := readBounded(c.KeyFile, maxPEM)
+	key, err := ReadBounded(c.KeyFile, maxPEM)
 	if err != nil {
 		return tls.Certificate{}, configError("cql.key_file", "%v", err)
 	}

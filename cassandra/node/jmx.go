@@ -103,7 +103,7 @@ func (n *Node) checkPasswordFile() error {
 	if c.Username == "" {
 		return nil
 	}
-	text, err := readBounded(c.PasswordFile, maxPasswordFile)
+	text, err := ReadBounded(c.PasswordFile, maxPasswordFile)
 	if err != nil {
 		return configError("jmx.password_file", "%v", err)
 	}

@@ -39,7 +39,7 @@ type cassandraYAML struct {
 }
 
 func readLayout(path string) (Layout, error) {
-	b, err := readBounded(path, maxYAML)
+	b, err := ReadBounded(path, maxYAML)
 	if err != nil {
 		return Layout{}, fmt.Errorf("read cassandra.yaml: %w; check cassandra.config in the config", err)
 	}
@@ -87,8 +87,8 @@ func (l Layout) check() error {
 	return nil
 }
 
-// readBounded reads a whole file of at most limit bytes.
-func readBounded(path string, limit int64) ([]byte, error) {
+// ReadBounded reads a whole file of at most limit bytes.
+func ReadBounded(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

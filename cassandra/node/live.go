@@ -222,7 +222,7 @@ func readDirectory(dir string) (d sstable.Directory, err error) {
 		if !info.Mode().IsRegular() || !sstable.IsLog(e.Name()) {
 			continue
 		}
-		if d.Logs[e.Name()], err = readBounded(filepath.Join(dir, e.Name()), sstable.MaxLog); err != nil {
+		if d.Logs[e.Name()], err = ReadBounded(filepath.Join(dir, e.Name()), sstable.MaxLog); err != nil {
 			return d, err
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -105,7 +104,7 @@ func add(t *table.Table, s node.SSTable) error {
 	}
 	in := table.SSTable{Version: s.Desc.Version}
 	var err error
-	if in.Statistics, err = readBounded(files[sstable.Statistics], sstable.MaxStatistics); err != nil {
+	if in.Statistics, err = node.ReadBounded(files[sstable.Statistics], sstable.MaxStatistics); err != nil {
 		return err
 	}
 	data, err := os.Open(files[sstable.Data])
@@ -123,18 +122,4 @@ func add(t *table.Table, s node.SSTable) error {
 		in.CompressionInfo = info
 	}
 	return t.Add(in)
-}
-
-// readBounded reads a whole file of at most limit bytes.
-func readBounded(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(b)) > limit {
-		err = fmt.Errorf("%s is larger than %d bytes", path, limit)
-	}
-	return b, err
 }
