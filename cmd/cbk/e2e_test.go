@@ -21,7 +21,7 @@ import (
 
 // rig is one test's repository, state directory and configuration for a node.
 type rig struct {
-	t    *testing.T
+	t    testing.TB
 	node *cassandratest.Node
 	dir  string
 	cfg  config
@@ -29,7 +29,7 @@ type rig struct {
 }
 
 // newRig returns a rig of the shared node.
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	t.Helper()
 	r := rigOf(t, realNode(t))
 	r.ok("init", "--pack-size", "1MiB")
@@ -37,7 +37,7 @@ func newRig(t *testing.T) *rig {
 }
 
 // rigOf returns a rig of a node whose repository is still to be made.
-func rigOf(t *testing.T, n *cassandratest.Node) *rig {
+func rigOf(t testing.TB, n *cassandratest.Node) *rig {
 	t.Helper()
 	r := &rig{t: t, node: n, dir: t.TempDir()}
 	k := n.Config()
@@ -281,7 +281,7 @@ func (r *rig) dataDirs() []string {
 }
 
 // collect reads the regular files below dir whose path name accepts, under the name it gives.
-func collect(t *testing.T, dir string, into map[string]string, name func(rel string) (string, bool)) {
+func collect(t testing.TB, dir string, into map[string]string, name func(rel string) (string, bool)) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

@@ -38,7 +38,7 @@ var shared struct {
 	err     error
 }
 
-func realNode(t *testing.T) *cassandratest.Node {
+func realNode(t testing.TB) *cassandratest.Node {
 	t.Helper()
 	shared.once.Do(func() {
 		if shared.dir, shared.err = os.MkdirTemp("", "cbk-e2e-"); shared.err != nil {
