@@ -236,20 +236,13 @@ func (r *Repo) parseRoot(ctx context.Context, name string, data []byte) (*Root, 
 	if err != nil {
 		return nil, err
 	}
-	s, err := r.openSigned(ctx, pack.ClassRoot, domain, name, head, roles.RoleWriter, roles.RoleOwner)
+	opened, err := r.openHead(ctx, name, head)
 	if err != nil {
 		return nil, err
 	}
-	root := &Root{Hash: sha256.Sum256(data), At: placeOf(name)}
-	hash, err := root.decodeHead(s.body)
-	if err != nil {
-		return nil, err
-	}
-	root.Author = s.author
-	if err := r.reach(root); err != nil {
-		return nil, err
-	}
-	if sha256.Sum256(body) != hash {
+	root := opened.root
+	root.Hash = sha256.Sum256(data)
+	if sha256.Sum256(body) != opened.body {
 		return nil, fmt.Errorf("its body is not the one signed: %w", pack.ErrAuthentication)
 	}
 	plain, _, err := r.unseal(ctx, pack.ClassRootBody, domain, name, body)
@@ -257,6 +250,26 @@ func (r *Repo) parseRoot(ctx context.Context, name string, data []byte) (*Root, 
 		return nil, err
 	}
 	return root, root.decodeBody(plain)
+}
+
+// head is the head of a root that was opened.
+type head struct {
+	root  *Root // but for what the body says, and Hash
+	body  pack.ID
+	plain []byte // what the author signed
+}
+
+func (r *Repo) openHead(ctx context.Context, name string, sealed []byte) (*head, error) {
+	s, err := r.openSigned(ctx, pack.ClassRoot, domainOf(name), name, sealed, roles.RoleWriter, roles.RoleOwner)
+	if err != nil {
+		return nil, err
+	}
+	h := &head{root: &Root{At: placeOf(name)}, plain: s.body}
+	if h.body, err = h.root.decodeHead(s.body); err != nil {
+		return nil, err
+	}
+	h.root.Author = s.author
+	return h, r.reach(h.root)
 }
 
 // reach refuses a root that reaches into domains that are not its author's: the fate of a main root is that of its
@@ -289,10 +302,11 @@ func splitRoot(data []byte) (head, body []byte, err error) {
 // ListRoots calls fn for the name of every committed backup that the key can see. Abort records and parts are left out
 // only when read (ReadRoot), roots whose deletion record stands at once: a root that reappears is no backup.
 func (r *Repo) ListRoots(ctx context.Context, fn func(name string) error) error {
-	return r.listRoots(ctx, "", fn)
+	return r.listRoots(ctx, "", func(i store.Info) error { return fn(i.Name) })
 }
 
-func (r *Repo) listRoots(ctx context.Context, below string, fn func(name string) error) error {
+// listRoots is ListRoots with what the listing says of each; of roots in copies it is the name alone.
+func (r *Repo) listRoots(ctx context.Context, below string, fn func(store.Info) error) error {
 	deleted, err := r.names(ctx, deadPrefix+below, KindDeleted)
 	if err != nil {
 		return err
@@ -313,12 +327,12 @@ func (r *Repo) listRoots(ctx context.Context, below string, fn func(name string)
 				return err
 			}
 		}
-		return fn(i.Name)
+		return fn(i)
 	})
 	if err != nil || !none {
 		return err
 	}
-	return r.eachBareRoot(ctx, below, fn)
+	return r.eachBareRoot(ctx, below, func(name string) error { return fn(store.Info{Name: name}) })
 }
 
 // names lists the objects of one kind below a prefix.

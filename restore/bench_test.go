@@ -126,7 +126,7 @@ func recipeRound(b *testing.B, src *source, recipe string) (backup, back time.Du
 			b.Fatalf("not every Data.db comes back from its plain bytes: %+v", u)
 		}
 	}
-	found, err := snapshot.Find(b.Context(), r, "one")
+	found, err := snapshot.Find(b.Context(), r, "one", "")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -150,7 +150,7 @@ func (r *rig) backupWith(name string, dataDirs ...files) (*snapshot.Snapshot, []
 
 func (r *rig) open(name string) *snapshot.Snapshot {
 	r.t.Helper()
-	b, err := snapshot.Find(r.t.Context(), r.repo, name)
+	b, err := snapshot.Find(r.t.Context(), r.repo, name, "")
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -34,15 +34,16 @@ type Source interface {
 
 // Options say how to back up.
 type Options struct {
-	Name         string           // of the backup; empty: the UTC time
-	Domain       string           // whose blobs it shares; empty: the node's host id
-	Mode         string           // empty: ModeDifferential
-	Recipe       string           // of files that are read: RecipeAuto, which empty means, or RecipeBlobs
-	Way          string           // to the files; empty: WaySnapshot
-	Tag          string           // of the snapshot of WayExisting, which is not cleared
-	Selection    Selection        // of tables
-	AllowMissing bool             // tables may be missing from the snapshot, if there are others
-	MD5          bool             // of each component, too
+	Name         string    // of the backup; empty: the UTC time
+	Domain       string    // whose blobs it shares; empty: the node's host id
+	Mode         string    // empty: ModeDifferential
+	Recipe       string    // of files that are read: RecipeAuto, which empty means, or RecipeBlobs
+	Way          string    // to the files; empty: WaySnapshot
+	Tag          string    // of the snapshot of WayExisting, which is not cleared
+	Selection    Selection // of tables
+	AllowMissing bool      // tables may be missing from the snapshot, if there are others
+	MD5          bool      // of each component, too
+	Annotations  map[string]string
 	NoConfig     bool             // leave the node's configuration files out
 	Streams      int              // SSTables read at a time; 0: one more than processors, at most 8
 	KeepSnapshot bool             // leave Cassandra's snapshot where it is
@@ -81,6 +82,9 @@ func DefaultName(now time.Time) string { return now.UTC().Format("2006-01-02T15-
 // CheckName refuses backup names that would be unreadable in a listing or too long for the catalogue.
 func CheckName(name string) error {
 	bad := func(r rune) bool { return r < ' ' || r == 0x7f || r == '/' || r == '\\' }
+	if Standing(name) {
+		return fmt.Errorf("backup name %q stands for another backup: choose a name of its own", name)
+	}
 	if name == "" || len(name) > 128 || strings.TrimSpace(name) != name || strings.ContainsFunc(name, bad) {
 		return fmt.Errorf("backup name %q: 1 to 128 characters, no slashes, control characters or outer spaces", name)
 	}
@@ -166,7 +170,7 @@ func (o *Options) check() error {
 	if o.Streams < 0 || o.Streams > maxStreams {
 		return fmt.Errorf("%d SSTables at a time: 1 to %d", o.Streams, maxStreams)
 	}
-	return o.Selection.Check()
+	return errors.Join(o.Selection.Check(), CheckAnnotations(o.Annotations))
 }
 
 // commit stores what is still in memory and creates the root.
@@ -187,7 +191,7 @@ func (b *backup) identify(ctx context.Context) error {
 		return err
 	}
 	b.cat = Catalogue{Kind: KindSSTables, Backup: b.opt.Name, Cluster: id.Cluster, HostID: strings.ToLower(id.HostID),
-		Node: id.Name, Mode: cmp.Or(b.opt.Mode, ModeDifferential), Started: b.opt.Now().UTC()}
+		Node: id.Name, Mode: cmp.Or(b.opt.Mode, ModeDifferential), Started: b.opt.Now().UTC(), Annotations: b.opt.Annotations}
 	if b.cat.Backup == "" {
 		b.cat.Backup = DefaultName(b.cat.Started)
 	}

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"cbk/cassandra/ring"
-	"cbk/pack"
 	"cbk/repo"
 )
 
@@ -23,6 +22,7 @@ type Entry struct {
 	Catalogue
 	Root   string // object name
 	Domain string
+	Stored time.Time // by the store's clock; zero where it does not say
 	root   *repo.Root
 }
 
@@ -36,7 +36,14 @@ type Backup struct {
 	// Partial says that nodes are missing that the key could not see if they were there.
 	Partial bool
 
-	unsure bool // a ring is not known: more nodes may be missing
+	unsure bool       // a ring is not known: more nodes may be missing
+	level  ring.Level // of every keyspace
+}
+
+// Restorable is the level at which the replicas of every range of every keyspace are in; false where that cannot be told,
+// because the key sees not all nodes or a ring is not known, and of a backup of chosen tables.
+func (b *Backup) Restorable() (ring.Level, bool) {
+	return b.level, !b.Partial && !b.unsure && !b.Selected()
 }
 
 // Unsure reports whether a ring that one of the nodes saw is not known, so that nobody can say which nodes are missing.
@@ -84,20 +91,18 @@ func (c *Catalogue) cost() Cost {
 		BytesNew: c.BytesNew, BytesStored: c.BytesStored}
 }
 
-// entries reads every root. Roots that cannot be read are given to damaged.
+// entries reads the head of every root. Roots that cannot be read are given to damaged.
 func entries(ctx context.Context, r *repo.Repo, damaged func(*repo.DamageError)) ([]Entry, error) {
 	var all []Entry
-	err := r.ListRoots(ctx, func(name string) error {
-		e, err := readEntry(ctx, r, name)
+	err := r.Heads(ctx, damaged, func(h *repo.Head) error {
+		e, err := newEntry(h.Object, h.Root)
 		var damage *repo.DamageError
 		if errors.As(err, &damage) {
 			damaged(damage)
 			return nil
 		}
-		if repo.Aborted(err) || repo.Void(err) {
-			return nil
-		}
-		if err == nil && e != nil {
+		if e != nil {
+			e.Stored = h.Stored
 			all = append(all, *e)
 		}
 		return err
@@ -105,12 +110,33 @@ func entries(ctx context.Context, r *repo.Repo, damaged func(*repo.DamageError))
 	return all, err
 }
 
-// readEntry reads a root; nil for a part of one, which is no backup by itself.
+// readEntry reads a whole root; nil for a part of one, which is no backup by itself.
 func readEntry(ctx context.Context, r *repo.Repo, name string) (*Entry, error) {
 	root, err := r.ReadRoot(ctx, name)
 	if err != nil {
 		return nil, err
 	}
+	e, err := newEntry(name, root)
+	if err == nil && e != nil && len(root.Descriptions) != 1 {
+		return nil, &repo.DamageError{Object: name, What: fmt.Sprintf("a snapshot with %d descriptions", len(root.Descriptions))}
+	}
+	return e, err
+}
+
+// whole reads the rest of a root of which a listing knows the head.
+func (e *Entry) whole(ctx context.Context, r *repo.Repo) (*Entry, error) {
+	full, err := readEntry(ctx, r, e.Root)
+	if err == nil && full == nil {
+		err = &repo.DamageError{Object: e.Root, What: "became a part of another root"}
+	}
+	if err == nil {
+		full.Stored = e.Stored
+	}
+	return full, err
+}
+
+// newEntry makes the entry of a root; nil for a part of one, which is no backup by itself.
+func newEntry(name string, root *repo.Root) (*Entry, error) {
 	if root.Main != nil {
 		return nil, nil
 	}
@@ -118,8 +144,8 @@ func readEntry(ctx context.Context, r *repo.Repo, name string) (*Entry, error) {
 	if err := json.Unmarshal(root.Catalogue, &e.Catalogue); err != nil {
 		return nil, &repo.DamageError{Object: name, What: fmt.Sprintf("catalogue entry: %v", err)}
 	}
-	if len(root.Descriptions) != 1 || e.Kind != KindSSTables {
-		return nil, &repo.DamageError{Object: name, What: fmt.Sprintf("a snapshot of kind %q with %d descriptions", e.Kind, len(root.Descriptions))}
+	if e.Kind != KindSSTables {
+		return nil, &repo.DamageError{Object: name, What: fmt.Sprintf("a snapshot of kind %q", e.Kind)}
 	}
 	if root.Full != (e.Mode == ModeFull) {
 		return nil, &repo.DamageError{Object: name, What: fmt.Sprintf("mode %q is not the root's", e.Mode)}
@@ -142,11 +168,11 @@ func List(ctx context.Context, r *repo.Repo, damaged func(*repo.DamageError)) ([
 		}
 		groups[k].Nodes = append(groups[k].Nodes, e)
 	}
-	rings := ringReader{repo: r, known: make(map[pack.ID]*ring.Ring)}
+	rings := newRingReader(r)
 	var out []Backup
 	for _, b := range groups {
 		slices.SortFunc(b.Nodes, func(x, y Entry) int { return cmp.Or(cmp.Compare(x.Node, y.Node), cmp.Compare(x.HostID, y.HostID)) })
-		if err := rings.missing(ctx, b, damaged); err != nil {
+		if err := rings.judge(ctx, b, damaged); err != nil {
 			return nil, err
 		}
 		b.Partial = b.Partial && len(b.Missing) > 0
@@ -158,37 +184,12 @@ func List(ctx context.Context, r *repo.Repo, damaged func(*repo.DamageError)) ([
 	return out, nil
 }
 
-// Find returns the one backup of a name. The error matches ErrNotFound.
-func Find(ctx context.Context, r *repo.Repo, name string) (*Backup, error) {
-	var found []Backup
-	var damage *repo.DamageError
-	all, err := List(ctx, r, func(d *repo.DamageError) { damage = d })
-	if err != nil {
-		return nil, err
-	}
-	for _, b := range all {
-		if b.Name == name {
-			found = append(found, b)
-		}
-	}
-	switch len(found) {
-	case 0:
-		if damage != nil {
-			return nil, fmt.Errorf("%w: %q, but not every backup can be read: %w", ErrNotFound, name, damage)
-		}
-		return nil, fmt.Errorf("%w: %q", ErrNotFound, name)
-	case 1:
-		return &found[0], nil
-	}
-	return nil, fmt.Errorf("%w: %q names backups of %d clusters", ErrNotFound, name, len(found))
-}
-
 // Pick returns the entry of a node, by host id, name or address label; an empty node means the only one.
 func (b *Backup) Pick(node string) (*Entry, error) {
 	var labels []string
 	for i := range b.Nodes {
 		e := &b.Nodes[i]
-		if node != "" && (e.Node == node || strings.EqualFold(e.HostID, node)) || node == "" && len(b.Nodes) == 1 {
+		if node != "" && e.is(node) || node == "" && len(b.Nodes) == 1 {
 			return e, nil
 		}
 		labels = append(labels, e.Node)
@@ -197,66 +198,4 @@ func (b *Backup) Pick(node string) (*Entry, error) {
 		return nil, fmt.Errorf("backup %q has %d nodes: choose one with --node", b.Name, len(b.Nodes))
 	}
 	return nil, fmt.Errorf("%w: node %q in backup %q; it has %s", ErrNotFound, node, b.Name, strings.Join(labels, ", "))
-}
-
-// ringReader reads rings once each: all node snapshots of a quiet cluster share one.
-type ringReader struct {
-	repo  *repo.Repo
-	known map[pack.ID]*ring.Ring
-}
-
-// missing fills b.Missing: the NORMAL members of any ring seen by one of the backup's nodes that are not in it.
-func (rr *ringReader) missing(ctx context.Context, b *Backup, damaged func(*repo.DamageError)) error {
-	have := make(map[string]bool)
-	for _, e := range b.Nodes {
-		have[strings.ToLower(e.HostID)] = true
-	}
-	for i := range b.Nodes {
-		seen, err := rr.read(ctx, &b.Nodes[i])
-		var damage *repo.DamageError
-		if errors.As(err, &damage) {
-			damaged(damage)
-			b.unsure = true
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		b.unsure = b.unsure || seen.Absent != ""
-		for _, m := range seen.Normal() {
-			if id := strings.ToLower(m.HostID); !have[id] {
-				have[id] = true
-				b.Missing = append(b.Missing, m)
-			}
-		}
-	}
-	return nil
-}
-
-func (rr *ringReader) read(ctx context.Context, e *Entry) (*ring.Ring, error) {
-	if r, ok := rr.known[e.root.Ring]; ok {
-		return r, nil
-	}
-	rd, err := rr.repo.NewReaderFor(ctx, e.root)
-	if err != nil {
-		return nil, err
-	}
-	defer rd.Close()
-	r, err := readRing(ctx, rd, e)
-	if err == nil {
-		rr.known[e.root.Ring] = r
-	}
-	return r, err
-}
-
-func readRing(ctx context.Context, rd *repo.Reader, e *Entry) (*ring.Ring, error) {
-	b, err := rd.Load(ctx, &repo.Scratch{}, nil, e.root.Ring, pack.Ring)
-	if err != nil {
-		return nil, fmt.Errorf("ring of %s in backup %q: %w", e.Node, e.Backup, err)
-	}
-	r := &ring.Ring{}
-	if err := json.Unmarshal(b, r); err != nil {
-		return nil, &repo.DamageError{Object: e.Root, What: fmt.Sprintf("ring: %v", err)}
-	}
-	return r, nil
 }

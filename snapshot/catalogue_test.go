@@ -3,6 +3,7 @@ package snapshot
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,10 +76,10 @@ func TestTwoClustersMayUseOneBackupName(t *testing.T) {
 	r.take(b, "monday")
 	r.take(b, "tuesday")
 	r.mustTell(told{"shop", "monday", "node-a", "", true}, told{"bank", "monday", "node-b", "", true}, told{"bank", "tuesday", "node-b", "", true})
-	if _, err := Find(t.Context(), r.seen, "monday"); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "2 clusters") {
+	if _, err := Find(t.Context(), r.seen, "monday", ""); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "bank or shop") {
 		t.Errorf("found one of two: %v", err)
 	}
-	if found, err := Find(t.Context(), r.seen, "tuesday"); err != nil || found.Cluster != "bank" {
+	if found, err := Find(t.Context(), r.seen, "tuesday", ""); err != nil || found.Cluster != "bank" {
 		t.Errorf("%+v, %v", found, err)
 	}
 }
@@ -90,12 +91,12 @@ func TestNamesThatBeginAlikeAreDifferentNames(t *testing.T) {
 		r.take(a, name)
 	}
 	for _, name := range []string{"mon", "monday", "monday-2", "MONDAY"} {
-		if b, err := Find(t.Context(), r.seen, name); err != nil || b.Name != name || len(b.Nodes) != 1 {
+		if b, err := Find(t.Context(), r.seen, name, ""); err != nil || b.Name != name || len(b.Nodes) != 1 {
 			t.Errorf("%s: %+v, %v", name, b, err)
 		}
 	}
 	for _, name := range []string{"", "m", "mond", "monday-", "monday-22", "*"} {
-		if b, err := Find(t.Context(), r.seen, name); !errors.Is(err, ErrNotFound) {
+		if b, err := Find(t.Context(), r.seen, name, ""); !errors.Is(err, ErrNotFound) {
 			t.Errorf("%q: %+v, %v", name, b, err)
 		}
 	}
@@ -192,7 +193,7 @@ func TestADamagedRootIsReportedAndItsBackupIsNotComplete(t *testing.T) {
 			if diff := cmp.Diff([]string{root}, objects); diff != "" {
 				t.Errorf("damaged (-want +got):\n%s", diff)
 			}
-			if _, err := Find(t.Context(), r.seen, "wednesday"); !errors.Is(err, ErrNotFound) || !isDamage(err, root) {
+			if _, err := Find(t.Context(), r.seen, "wednesday", ""); !errors.Is(err, ErrNotFound) || !isDamage(err, root) {
 				t.Errorf("a name that the damaged root may have: %v", err)
 			}
 			// The name stays taken: what is there may be repaired.
@@ -300,8 +301,6 @@ func TestACatalogueOfNoSenseIsDamage(t *testing.T) {
 	}{
 		{"no JSON", cat, repo.Root{Catalogue: []byte("{"), Descriptions: one}, "catalogue entry"},
 		{"another kind", other, repo.Root{Descriptions: one}, `kind "commitlog"`},
-		{"no description", cat, repo.Root{}, "0 descriptions"},
-		{"two descriptions", cat, repo.Root{Descriptions: []pack.ID{filled(1), filled(2)}}, "2 descriptions"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -313,5 +312,27 @@ func TestACatalogueOfNoSenseIsDamage(t *testing.T) {
 				t.Errorf("listed %+v, %v; damage %q, want %q", all, err, what, c.says)
 			}
 		})
+	}
+}
+
+func TestARootNeedsOneDescription(t *testing.T) {
+	cat := Catalogue{Kind: KindSSTables, Backup: "monday", HostID: hostA}
+	for n, says := range map[int]string{0: "0 descriptions", 2: "2 descriptions"} {
+		r := newRig(t)
+		r.commit(cat, func(*repo.Session) *repo.Root {
+			return &repo.Root{Descriptions: []pack.ID{filled(1), filled(2)}[:n]}
+		})
+		b, err := Find(t.Context(), r.seen, "monday", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var damage *repo.DamageError
+		if _, err := Open(t.Context(), r.seen, &b.Nodes[0]); !errors.As(err, &damage) || damage.What != "a snapshot with "+says {
+			t.Errorf("%d: %v", n, err)
+		}
+		rep, err := Check(t.Context(), r.seen, false)
+		if err != nil || !slices.ContainsFunc(rep.Damage, func(d Damage) bool { return strings.Contains(d.What, says) }) {
+			t.Errorf("%d: check %+v, %v", n, rep, err)
+		}
 	}
 }

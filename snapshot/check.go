@@ -191,8 +191,7 @@ func (c *check) copied(ctx context.Context, e *Entry, readData bool) error {
 
 func (c *check) snapshot(ctx context.Context, rd *repo.Reader, e *Entry, readData bool) error {
 	at := Hit{Backup: e.Backup, Node: e.Catalogue.Node}
-	_, err := readRing(ctx, rd, e)
-	if err := c.hit(err, at); err != nil {
+	if err := c.hit(ringFits(ctx, rd, e), at); err != nil {
 		return err
 	}
 	if !c.repo.Reads() {

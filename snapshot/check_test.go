@@ -431,7 +431,7 @@ func TestAHostileDescriptionIsDamage(t *testing.T) {
 	if len(rep.Damage) != 1 || !strings.Contains(rep.Damage[0].What, "../../etc") || rep.Damage[0].Hits[0].Backup != "false" {
 		t.Errorf("%+v", rep.Damage)
 	}
-	b, err := Find(t.Context(), r.seen, "false")
+	b, err := Find(t.Context(), r.seen, "false", "")
 	if err != nil {
 		t.Fatal(err)
 	}

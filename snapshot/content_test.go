@@ -56,7 +56,7 @@ func (w writers) take(f File) string {
 func (r *rig) counted(backup string) (*Snapshot, *store.Counts) {
 	r.t.Helper()
 	st, counts := store.Counting(r.st)
-	b, err := Find(r.t.Context(), r.reopen(st, ""), backup)
+	b, err := Find(r.t.Context(), r.reopen(st, ""), backup, "")
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -233,7 +233,7 @@ func TestAStoreThatFailsEndsContentAndTellsOfWhatWasBegun(t *testing.T) {
 		n.put(fmt.Sprintf("%s/nb-%d-big-Index.db", dir, i), noise(byte(i), 20<<20))
 	}
 	r.take(n, "one")
-	b, err := Find(t.Context(), r.seen, "one")
+	b, err := Find(t.Context(), r.seen, "one", "")
 	if err != nil {
 		t.Fatal(err)
 	}

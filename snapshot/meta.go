@@ -21,6 +21,9 @@ func (b *backup) describe(ctx context.Context, taken *taken) (*repo.Root, error)
 	if err != nil {
 		return nil, err
 	}
+	if b.cat.Members, err = membersOf(&members); err != nil {
+		return nil, err
+	}
 	var total Cost
 	for _, t := range b.tables {
 		desc.Tables = append(desc.Tables, *t)

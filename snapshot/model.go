@@ -59,6 +59,9 @@ type Catalogue struct {
 	Selected        bool      `json:"selected,omitempty"`         // of chosen tables only
 	MissingTables   int       `json:"missing_tables,omitempty"`   // of the schema, that the snapshot lacked
 	DamagedSSTables int       `json:"damaged_sstables,omitempty"` // at the source
+	Members         Members   `json:"ring"`                       // as the node saw them
+	// Annotations are an operator's own words, see CheckAnnotations.
+	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
 // Node is the top description blob of a node snapshot: everything about the node that is not an SSTable, and where the

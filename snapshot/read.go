@@ -25,6 +25,10 @@ type Snapshot struct {
 
 // Open reads the description of a node snapshot. Damage is a *repo.DamageError.
 func Open(ctx context.Context, r *repo.Repo, e *Entry) (*Snapshot, error) {
+	e, err := e.whole(ctx, r)
+	if err != nil {
+		return nil, err
+	}
 	rd, err := r.NewReaderFor(ctx, e.root)
 	if err != nil {
 		return nil, err

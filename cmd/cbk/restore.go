@@ -33,7 +33,7 @@ func restoreCommand() *cli.Command {
 				return err
 			}
 			defer s.close(&err)
-			b, err := snapshot.Find(c.Context, s.repo, name)
+			b, err := snapshot.Find(c.Context, s.repo, name, c.String("cluster"))
 			if err != nil {
 				return err
 			}

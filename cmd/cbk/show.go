@@ -26,7 +26,7 @@ func withSnapshots(c *cli.Context, fn func(*session, *snapshot.Backup, *snapshot
 		return err
 	}
 	defer s.close(&err)
-	b, err := snapshot.Find(c.Context, s.repo, name)
+	b, err := snapshot.Find(c.Context, s.repo, name, c.String("cluster"))
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,136 @@
+package repo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"cbk/repo/store"
+)
+
+// Head is what a listing knows of a root, without having read its body.
+type Head struct {
+	*Root  // without Refs, Descriptions and Hash
+	Object string
+	Size   int64     // bytes; of a root in a copy 0
+	Stored time.Time // by the store's clock; of a root in a copy zero
+}
+
+// headReaders bounds the heads that are read at a time: a listing waits for the store, not for a processor.
+const headReaders = 32
+
+// Heads calls fn, one call at a time and in no order, with the head of every root that the key can see: one LIST of roots
+// and one of deletion records, and one range read for each root that this machine has not read before. The heads of parts
+// are among them; abort records and roots of revoked keys that do not count are left out. Damage goes to damaged.
+func (r *Repo) Heads(ctx context.Context, damaged func(*DamageError), fn func(*Head) error) error {
+	l := &headList{repo: r, damaged: damaged, fn: fn, cache: r.openHeadCache()}
+	var cold []store.Info
+	err := r.listRoots(ctx, "", func(i store.Info) error {
+		known, err := l.known(i)
+		if err == nil && !known {
+			cold = append(cold, i)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	g, reading := errgroup.WithContext(ctx)
+	g.SetLimit(headReaders)
+	for _, i := range cold {
+		g.Go(func() error { return l.read(reading, i) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	l.cache.keep()
+	return nil
+}
+
+// headList is one listing under way.
+type headList struct {
+	repo    *Repo
+	damaged func(*DamageError)
+	fn      func(*Head) error
+	mu      sync.Mutex
+	cache   *headCache
+}
+
+// known hands over a head that was read before. Whether its author was revoked since is judged anew.
+func (l *headList) known(i store.Info) (bool, error) {
+	c, ok := l.cache.find(i)
+	if !ok {
+		return false, nil
+	}
+	if c.plain == nil { // an abort record
+		l.cache.use(i, c)
+		return true, nil
+	}
+	root := &Root{At: placeOf(i.Name)}
+	root.Author = c.author
+	if _, err := root.decodeHead(c.plain); err != nil {
+		return false, nil
+	}
+	if _, revoked := l.repo.trust.Revoked(root.Author); revoked {
+		return false, nil
+	}
+	l.cache.use(i, c)
+	return true, l.fn(&Head{Root: root, Object: i.Name, Size: i.Size, Stored: i.ModTime})
+}
+
+// read reads a head from the store.
+func (l *headList) read(ctx context.Context, i store.Info) error {
+	root, c, err := l.repo.readHead(ctx, i)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var damage *DamageError
+	if c != nil {
+		l.cache.use(i, *c)
+	}
+	switch {
+	case Aborted(err), Void(err), vanished(err):
+		return nil
+	case errors.As(err, &damage):
+		l.damaged(damage)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return l.fn(&Head{Root: root, Object: i.Name, Size: i.Size, Stored: i.ModTime})
+}
+
+// readHead reads the head of a root, and what the cache is to know of it: nothing where it took more than the head to
+// tell whether the root counts.
+func (r *Repo) readHead(ctx context.Context, i store.Info) (*Root, *cachedHead, error) {
+	data := make([]byte, min(i.Size, rootPrelude+maxRootHead))
+	if i.Size > 0 {
+		if err := r.st.ReadAt(ctx, i.Name, 0, data); err != nil {
+			return nil, nil, asDamage(i.Name, err)
+		}
+	}
+	if !bytes.HasPrefix(data, rootMagic[:]) {
+		root, err := r.ReadRoot(ctx, i.Name)
+		if Aborted(err) {
+			return nil, &cachedHead{}, err
+		}
+		return root, nil, err
+	}
+	sealed, _, err := splitRoot(data)
+	if err != nil {
+		return nil, nil, asDamage(i.Name, err)
+	}
+	h, err := r.openHead(ctx, i.Name, sealed)
+	if err != nil {
+		return nil, nil, asDamage(i.Name, err)
+	}
+	if _, revoked := r.trust.Revoked(h.root.Author); revoked {
+		root, err := r.ReadRoot(ctx, i.Name) // its hash decides
+		return root, nil, err
+	}
+	return h.root, &cachedHead{author: h.root.Author, plain: h.plain}, nil
+}
