@@ -114,11 +114,7 @@ func (r *Repo) readHead(ctx context.Context, i store.Info) (*Root, *cachedHead, 
 		}
 	}
 	if !bytes.HasPrefix(data, rootMagic[:]) {
-		root, err := r.ReadRoot(ctx, i.Name)
-		if Aborted(err) {
-			return nil, &cachedHead{}, err
-		}
-		return root, nil, err
+		return r.readHeadless(ctx, i, data)
 	}
 	sealed, _, err := splitRoot(data)
 	if err != nil {
@@ -133,4 +129,15 @@ func (r *Repo) readHead(ctx context.Context, i store.Info) (*Root, *cachedHead, 
 		return root, nil, err
 	}
 	return h.root, &cachedHead{author: h.root.Author, plain: h.plain}, nil
+}
+
+// readHeadless reads what has no head: an abort record, whose beginning is all of it, a root in a copy, whose size the
+// listing does not know, or damage.
+func (r *Repo) readHeadless(ctx context.Context, i store.Info, data []byte) (*Root, *cachedHead, error) {
+	if i.Size == 0 || i.Size > int64(len(data)) {
+		root, err := r.ReadRoot(ctx, i.Name)
+		return root, nil, err
+	}
+	_, err := r.parseRoot(ctx, i.Name, data)
+	return nil, &cachedHead{}, asDamage(i.Name, err)
 }

@@ -6,8 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"cbk/cassandra/ring"
@@ -78,6 +81,27 @@ func (b *Backup) Finished() time.Time {
 	return slices.MaxFunc(b.Nodes, func(x, y Entry) int { return x.Finished.Compare(y.Finished) }).Finished
 }
 
+// Since is a time of which a backup surely holds all data: when the first node began by its own clock or, should that
+// one be ahead, when its root came to the store.
+func (b *Backup) Since() time.Time {
+	since := b.Started()
+	for _, n := range b.Nodes {
+		if !n.Stored.IsZero() && n.Stored.Before(since) {
+			since = n.Stored
+		}
+	}
+	return since
+}
+
+// Annotations are those of all nodes together; where they differ, those of the last node in their order.
+func (b *Backup) Annotations() map[string]string {
+	all := make(map[string]string)
+	for _, n := range b.Nodes {
+		maps.Copy(all, n.Annotations)
+	}
+	return all
+}
+
 // Total adds up what the nodes' snapshots hold and cost.
 func (b *Backup) Total() (c Cost) {
 	for _, n := range b.Nodes {
@@ -93,21 +117,40 @@ func (c *Catalogue) cost() Cost {
 
 // entries reads the head of every root. Roots that cannot be read are given to damaged.
 func entries(ctx context.Context, r *repo.Repo, damaged func(*repo.DamageError)) ([]Entry, error) {
-	var all []Entry
+	var heads []*repo.Head
 	err := r.Heads(ctx, damaged, func(h *repo.Head) error {
-		e, err := newEntry(h.Object, h.Root)
-		var damage *repo.DamageError
-		if errors.As(err, &damage) {
-			damaged(damage)
-			return nil
-		}
-		if e != nil {
-			e.Stored = h.Stored
-			all = append(all, *e)
-		}
-		return err
+		heads = append(heads, h)
+		return nil
 	})
-	return all, err
+	if err != nil {
+		return nil, err
+	}
+	all, faults := make([]*Entry, len(heads)), make([]error, len(heads))
+	// Decoding the entries of tens of thousands of roots is most of the work of a listing.
+	var workers sync.WaitGroup
+	n := runtime.GOMAXPROCS(0)
+	for w := range n {
+		workers.Go(func() {
+			for i := w; i < len(heads); i += n {
+				all[i], faults[i] = newEntry(heads[i].Object, heads[i].Root)
+			}
+		})
+	}
+	workers.Wait()
+	var out []Entry
+	for i, e := range all {
+		var damage *repo.DamageError
+		switch {
+		case errors.As(faults[i], &damage):
+			damaged(damage)
+		case faults[i] != nil:
+			return nil, faults[i]
+		case e != nil:
+			e.Stored = heads[i].Stored
+			out = append(out, *e)
+		}
+	}
+	return out, nil
 }
 
 // readEntry reads a whole root; nil for a part of one, which is no backup by itself.

@@ -47,11 +47,11 @@ func membersOf(r *ring.Ring) (Members, error) {
 	if err != nil {
 		return Members{}, err
 	}
-	return Members{Normal: len(hosts), Others: len(r.Members) - len(hosts), HostIDs: hostsDigest(hosts), Topology: digest(doc)}, nil
+	return Members{Normal: len(hosts), Others: len(r.Members) - len(hosts), HostIDs: HostsDigest(hosts), Topology: digest(doc)}, nil
 }
 
-// hostsDigest is of a set of host ids.
-func hostsDigest(hosts []string) string {
+// HostsDigest is the digest of a set of host ids, upper and lower case being one.
+func HostsDigest(hosts []string) string {
 	lower := make([]string, len(hosts))
 	for i, h := range hosts {
 		lower[i] = strings.ToLower(h)
@@ -75,7 +75,7 @@ func (b *Backup) everyoneIn() bool {
 			return false
 		}
 	}
-	return b.Nodes[0].Members.HostIDs == hostsDigest(hosts)
+	return b.Nodes[0].Members.HostIDs == HostsDigest(hosts)
 }
 
 // ringReader reads rings once each: all node snapshots of a quiet cluster share one.

@@ -23,13 +23,15 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 	app := &cli.App{
 		Name:  "cbk",
 		Usage: "back up Apache Cassandra: encrypted, deduplicated, restorable",
-		Commands: []*cli.Command{initCommand(), backupCommand(), listCommand(), showCommand(), filesCommand(),
+		Commands: []*cli.Command{initCommand(), backupCommand(), listCommand(), showCommand(), filesCommand(), lastCommand(),
 			checkCommand(), restoreCommand(), deleteCommand(), gcCommand(), keyCommand(), doctorCommand(),
 			configCommand(), versionCommand()},
 		Writer: stdout, ErrWriter: stderr,
-		HideVersion:    true,
-		ExitErrHandler: func(*cli.Context, error) {}, // report prints, main exits
-		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return usageError("%w", err) },
+		HideVersion: true,
+		// A list is a flag given several times: commas are part of values.
+		DisableSliceFlagSeparator: true,
+		ExitErrHandler:            func(*cli.Context, error) {}, // report prints, main exits
+		OnUsageError:              func(_ *cli.Context, err error, _ bool) error { return usageError("%w", err) },
 		CommandNotFound: func(c *cli.Context, name string) {
 			c.App.Metadata["unknown"] = name
 		},

@@ -39,6 +39,7 @@ func backupFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "allow-missing", Usage: "record the backup though tables are missing in the snapshot; exit code 3"},
 		&cli.BoolFlag{Name: "md5", Usage: "also record the MD5 of each file"},
 		&cli.BoolFlag{Name: "no-config", Usage: "leave out the node's configuration files"},
+		annotateFlag("annotate", "keep `KEY=VALUE` with the backup; may be repeated"),
 		&cli.BoolFlag{Name: "keep-snapshot", Usage: "leave Cassandra's snapshot on disk"},
 	}
 }
@@ -86,6 +87,9 @@ func backupOptions(c *cli.Context) (*snapshot.Options, error) {
 		Selection:    snapshot.Selection{Keyspaces: c.StringSlice("keyspace"), Tables: c.StringSlice("table"), Exclude: c.StringSlice("exclude")},
 		AllowMissing: c.Bool("allow-missing"), MD5: c.Bool("md5"), NoConfig: c.Bool("no-config"), KeepSnapshot: c.Bool("keep-snapshot"), Now: time.Now}
 	err := none(c)
+	if err == nil {
+		opt.Annotations, err = annotations(c, "annotate")
+	}
 	if err == nil && c.IsSet("name") {
 		err = snapshot.CheckName(opt.Name)
 	}

@@ -111,7 +111,7 @@ func forWhom(p *roles.Principal) string {
 // after --last, and those of a chain that forked.
 func (s *session) lastRoots(c *cli.Context, id roles.KeyID) (last []roles.LastRoot, void int, err error) {
 	if name := c.String("last"); name != "" {
-		b, err := snapshot.Find(c.Context, s.repo, name, c.String("cluster"))
+		b, err := snapshot.Find(c.Context, s.repo, name, "")
 		if err != nil {
 			return nil, 0, err
 		}

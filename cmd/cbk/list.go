@@ -3,18 +3,24 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
+	"cbk/cassandra/ring"
 	"cbk/repo"
 	"cbk/snapshot"
 )
 
 func listCommand() *cli.Command {
 	return &cli.Command{
-		Name: "list", Usage: "list the backups", Flags: commonFlags(),
+		Name: "list", Usage: "list the backups", Flags: commonFlags(filterFlags()...),
 		Action: func(c *cli.Context) (err error) {
 			if err := none(c); err != nil {
+				return err
+			}
+			chosen, err := filter(c)
+			if err != nil {
 				return err
 			}
 			s, err := open(c, true)
@@ -27,6 +33,7 @@ func listCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			all = slices.DeleteFunc(all, func(b snapshot.Backup) bool { return !chosen.Match(&b) })
 			if c.Bool("json") {
 				err = printJSON(c.App.Writer, listDocument(all))
 			} else {
@@ -40,27 +47,31 @@ func listCommand() *cli.Command {
 	}
 }
 
-// listJSON is cbk.list/1. Complete is null for a key that sees only some nodes, restorable until replica sets are computed.
+// listJSON is cbk.list/1. Complete and restorable are null for a key that sees only some nodes.
 type listJSON struct {
 	Schema  string       `json:"schema"`
 	Backups []listedJSON `json:"backups"`
 }
 
 type listedJSON struct {
-	Name        string  `json:"name"`
-	Cluster     string  `json:"cluster"`
-	Mode        string  `json:"mode"`
-	Started     string  `json:"started"`
-	Finished    *string `json:"finished"`
-	NodesTotal  int     `json:"nodes_total"`
-	NodesDone   int     `json:"nodes_done"`
-	Complete    *bool   `json:"complete"`
-	Restorable  any     `json:"restorable"`
-	Selected    bool    `json:"selected"`         // of chosen tables only
-	Missing     int     `json:"missing_tables"`   // of the schema, that Cassandra's snapshots lacked
-	Damaged     int     `json:"damaged_sstables"` // on the nodes
-	BytesSource int64   `json:"bytes_source"`
-	BytesStored int64   `json:"bytes_stored"`
+	Name       string  `json:"name"`
+	Cluster    string  `json:"cluster"`
+	Mode       string  `json:"mode"`
+	Started    string  `json:"started"`
+	Finished   *string `json:"finished"`
+	NodesTotal int     `json:"nodes_total"`
+	NodesDone  int     `json:"nodes_done"`
+	Complete   *bool   `json:"complete"`
+	// Restorable is the level that the nodes that are in reach for every range of every keyspace: NONE, ONE, QUORUM or ALL;
+	// null where a ring is not known, too, and for chosen tables.
+	Restorable  *ring.Level `json:"restorable"`
+	Selected    bool        `json:"selected"`         // of chosen tables only
+	Missing     int         `json:"missing_tables"`   // of the schema, that Cassandra's snapshots lacked
+	Damaged     int         `json:"damaged_sstables"` // on the nodes
+	BytesSource int64       `json:"bytes_source"`
+	BytesStored int64       `json:"bytes_stored"`
+	// Annotations are those of the nodes, which are given the same.
+	Annotations map[string]string `json:"annotations"`
 }
 
 func listDocument(all []snapshot.Backup) listJSON {
@@ -77,6 +88,10 @@ func listed(b *snapshot.Backup) listedJSON {
 		NodesTotal: len(b.Nodes) + len(b.Missing), NodesDone: len(b.Nodes),
 		BytesSource: total.BytesSource, BytesStored: total.BytesStored, Selected: b.Selected()}
 	out.Missing, out.Damaged = b.Flaws()
+	out.Annotations = b.Annotations()
+	if level, known := b.Restorable(); known {
+		out.Restorable = &level
+	}
 	if !b.Partial {
 		complete := b.Complete()
 		out.Complete = &complete
@@ -115,7 +130,11 @@ func nodesIn(b *snapshot.Backup) string {
 	if b.Unsure() {
 		return fmt.Sprintf("Incomplete [%d of ? nodes]", len(b.Nodes))
 	}
-	return fmt.Sprintf("Incomplete [%d of %d nodes]", len(b.Nodes), total)
+	level, known := b.Restorable()
+	if !known || len(b.Missing) == 0 {
+		return fmt.Sprintf("Incomplete [%d of %d nodes]", len(b.Nodes), total)
+	}
+	return fmt.Sprintf("Incomplete [%d of %d nodes], restorable at %s", len(b.Nodes), total, level)
 }
 
 func printList(w io.Writer, all []snapshot.Backup) error {

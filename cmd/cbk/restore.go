@@ -16,7 +16,7 @@ import (
 func restoreCommand() *cli.Command {
 	return &cli.Command{
 		Name: "restore", Usage: "bring a backup back", ArgsUsage: "BACKUP",
-		Flags: commonFlags(nodeFlag(),
+		Flags: commonFlags(nodeFlag(), clusterFlag(),
 			&cli.StringFlag{Name: "to", Usage: "write the node's files into `DIR`, laid out as a data directory"},
 			&cli.BoolFlag{Name: "in-place", Usage: "replace the data of this node; the old files are kept"},
 			dryRunFlag(), yesFlag()),

@@ -1,59 +1,22 @@
 package main
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 
 	"github.com/urfave/cli/v2"
 
+	"cbk/cassandra/ring"
 	"cbk/snapshot"
 )
 
-func nodeFlag() cli.Flag {
-	return &cli.StringFlag{Name: "node", Usage: "name or host id of the `NODE`, where the backup has several"}
-}
-
-// withSnapshots opens each node snapshot of the backup named on the command line that --node chooses.
-func withSnapshots(c *cli.Context, fn func(*session, *snapshot.Backup, *snapshot.Snapshot) error) (err error) {
-	name, err := one(c, "backup name")
-	if err != nil {
-		return err
-	}
-	s, err := openContent(c)
-	if err != nil {
-		return err
-	}
-	defer s.close(&err)
-	b, err := snapshot.Find(c.Context, s.repo, name, c.String("cluster"))
-	if err != nil {
-		return err
-	}
-	chosen := b.Nodes
-	if c.String("node") != "" {
-		e, err := b.Pick(c.String("node"))
-		if err != nil {
-			return err
-		}
-		chosen = []snapshot.Entry{*e}
-	}
-	for i := range chosen {
-		snap, err := snapshot.Open(c.Context, s.repo, &chosen[i])
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(fn(s, b, snap), snap.Close()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func showCommand() *cli.Command {
 	return &cli.Command{
-		Name: "show", Usage: "show a backup table by table", ArgsUsage: "BACKUP",
-		Flags: commonFlags(append(textFlags(), nodeFlag(), &cli.BoolFlag{Name: "sstables", Usage: "list the SSTables, with tokens and times"})...),
+		Name: "show", Usage: "show a backup: its nodes, what can be restored of it and, of one node, its tables", ArgsUsage: "BACKUP",
+		Flags: commonFlags(append(textFlags(), nodeFlag(), clusterFlag(),
+			&cli.BoolFlag{Name: "tables", Usage: "show the tables of every node"},
+			&cli.BoolFlag{Name: "sstables", Usage: "list the SSTables, with tokens and times"})...),
 		Action: func(c *cli.Context) error {
 			if textAsked(c) {
 				return showText(c)
@@ -61,159 +24,161 @@ func showCommand() *cli.Command {
 			if c.Bool("sstables") {
 				return showSSTables(c)
 			}
-			doc := showJSON{Schema: "cbk.show/1"}
-			err := withSnapshots(c, func(_ *session, b *snapshot.Backup, snap *snapshot.Snapshot) error {
-				doc.listedJSON = listed(b)
-				doc.Nodes = append(doc.Nodes, shownJSON{Name: snap.Entry.Catalogue.Node, HostID: snap.HostID,
-					Started: clock(snap.Started), Finished: clock(snap.Finished), Version: snap.Node.Version, DC: snap.Node.DC,
-					Rack: snap.Node.Rack, Tokens: len(snap.Node.Tokens), Way: snap.Node.Way, Selection: snap.Node.Selection, Found: snap.Node.Found,
-					SchemaAbsent: snap.Node.SchemaAbsent, RolesAbsent: snap.Node.RolesAbsent, CommitLog: snap.Node.CommitLog,
-					Config: textNames(snap.Node.Config), Tables: shownTables(snap.Node.Tables)})
-				return nil
-			})
+			doc, err := showDocument(c)
 			if err != nil {
 				return err
 			}
 			if c.Bool("json") {
 				return printJSON(c.App.Writer, doc)
 			}
-			return printShow(c.App.Writer, &doc)
+			return printShow(c.App.Writer, doc)
 		},
 	}
 }
 
-// showJSON is cbk.show/1.
+// showJSON is cbk.show/1. Coverage is null where a listing says nothing of what can be restored either.
 type showJSON struct {
 	Schema string `json:"schema"`
 	listedJSON
-	Nodes []shownJSON `json:"nodes"`
+	Absent   []ring.Member   `json:"missing_nodes"`
+	Coverage []ring.Coverage `json:"coverage"`
+	Nodes    []shownJSON     `json:"nodes"`
 }
 
+// shownJSON is a node. What stands after bytes_stored is in the content of the backup: of a node whose tables are not
+// shown, or without a reader's key, it is missing.
 type shownJSON struct {
-	Name      string              `json:"name"`
-	HostID    string              `json:"host_id"`
-	Started   string              `json:"started"`
-	Finished  string              `json:"finished"`
-	Version   string              `json:"cassandra_version"`
-	DC        string              `json:"dc"`
-	Rack      string              `json:"rack"`
-	Tokens    int                 `json:"tokens"`
-	Way       string              `json:"way"` // to the files: snapshot, existing or offline
-	Selection *snapshot.Selection `json:"selection"`
-	snapshot.Found
-	SchemaAbsent string           `json:"schema_absent,omitempty"`
-	RolesAbsent  string           `json:"roles_absent,omitempty"`
-	CommitLog    int64            `json:"commit_log_bytes,omitempty"`
-	Config       []string         `json:"config"`
-	Tables       []shownTableJSON `json:"tables"`
+	Name          string `json:"name"`
+	HostID        string `json:"host_id"`
+	Started       string `json:"started"`
+	Finished      string `json:"finished"`
+	MissingTables int    `json:"missing_tables"`
+	Damaged       int    `json:"damaged_sstables"`
+	BytesSource   int64  `json:"bytes_source"`
+	BytesStored   int64  `json:"bytes_stored"`
+	*NodeContent
 }
 
-type shownTableJSON struct {
-	Keyspace string `json:"keyspace"`
-	Table    string `json:"table"`
-	ID       string `json:"id"`
-	snapshot.Cost
-}
-
-func shownTables(tables []snapshot.Table) []shownTableJSON {
-	out := make([]shownTableJSON, len(tables))
-	for i, t := range tables {
-		out[i] = shownTableJSON{Keyspace: t.Keyspace, Table: t.Name, ID: t.ID, Cost: t.Cost}
+// showDocument shows tables where they are asked for, or where there is one node, to a key that reads them.
+func showDocument(c *cli.Context) (doc *showJSON, err error) {
+	name, err := one(c, "backup name")
+	if err != nil {
+		return nil, err
 	}
-	return out
+	s, err := open(c, true)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close(&err)
+	b, err := snapshot.Find(c.Context, s.repo, name, c.String("cluster"))
+	if err != nil {
+		return nil, err
+	}
+	doc = &showJSON{Schema: "cbk.show/1", listedJSON: listed(b), Absent: b.Missing}
+	if _, known := b.Restorable(); known {
+		if doc.Coverage, err = b.Coverage(c.Context, s.repo); err != nil {
+			return nil, err
+		}
+	}
+	chosen, err := chosenNodes(c, b)
+	if err != nil {
+		return nil, err
+	}
+	tables := s.repo.Reads() && (len(chosen) == 1 || c.Bool("tables"))
+	if c.Bool("tables") && !tables {
+		return nil, s.repo.MustRead("show tables")
+	}
+	for i := range chosen {
+		shown := shownNode(&chosen[i])
+		if tables {
+			if shown.NodeContent, err = content(c, s, &chosen[i]); err != nil {
+				return nil, err
+			}
+		}
+		doc.Nodes = append(doc.Nodes, shown)
+	}
+	return doc, nil
+}
+
+func shownNode(e *snapshot.Entry) shownJSON {
+	return shownJSON{Name: e.Node, HostID: e.HostID, Started: clock(e.Started), Finished: clock(e.Finished), MissingTables: e.MissingTables,
+		Damaged: e.DamagedSSTables, BytesSource: e.BytesSource, BytesStored: e.BytesStored}
 }
 
 func printShow(w io.Writer, doc *showJSON) error {
 	fmt.Fprintf(w, "backup %s of cluster %s, %s, %d of %d nodes\n", doc.Name, doc.Cluster, doc.Mode, doc.NodesDone, doc.NodesTotal)
-	for _, n := range doc.Nodes {
-		fmt.Fprintf(w, "\nnode %s (%s), Cassandra %s, %s/%s, %s, %s to %s\n", n.Name, n.HostID, n.Version, n.DC, n.Rack,
-			plural(n.Tokens, "token"), n.Started, n.Finished)
-		printState(w, &n)
-		t := newTable(w, 2, "table", "sstables", "files", "unchanged", "source", "new", "stored")
-		empty := 0
-		for _, row := range n.Tables {
-			if row.SSTables == 0 {
-				empty++
-				continue
-			}
-			t.AppendRow([]any{row.Keyspace + "." + row.Table, row.SSTables, row.Files, row.Unchanged, size(row.BytesSource),
-				size(row.BytesNew), size(row.BytesStored)})
-		}
-		t.Render()
-		if empty > 0 {
-			fmt.Fprintf(w, "and %s without SSTables\n", plural(empty, "table"))
+	for _, m := range doc.Absent {
+		fmt.Fprintf(w, "MISSING node %s (%s), %s/%s\n", m.Address, m.HostID, m.DC, m.Rack)
+	}
+	printCoverage(w, doc.Coverage)
+	var err error
+	if len(doc.Nodes) > 1 || doc.Nodes[0].NodeContent == nil {
+		printNodes(w, doc.Nodes)
+	}
+	for i := range doc.Nodes {
+		if doc.Nodes[i].NodeContent != nil {
+			err = errors.Join(err, printContent(w, &doc.Nodes[i]))
 		}
 	}
-	return nil
-}
-
-func filesCommand() *cli.Command {
-	return &cli.Command{
-		Name: "files", Usage: "list the components of a backup with sizes and hashes", ArgsUsage: "BACKUP", Flags: commonFlags(nodeFlag()),
-		Action: func(c *cli.Context) error {
-			if !c.Bool("json") {
-				return eachFile(c, func(f fileJSON) error {
-					_, err := fmt.Fprintf(c.App.Writer, "%s  %12d  %s\n", f.SHA256, f.Size, f.Path)
-					return err
-				})
-			}
-			return filesDocument(c)
-		},
-	}
-}
-
-// fileJSON is one entry of cbk.files/1. Path is relative to a data directory.
-type fileJSON struct {
-	Node     string `json:"node"`
-	Keyspace string `json:"keyspace"`
-	Table    string `json:"table"`
-	Path     string `json:"path"`
-	Size     int64  `json:"size"`
-	SHA256   string `json:"sha256"`
-	MD5      string `json:"md5,omitempty"` // where the backup was asked for it
-}
-
-func eachFile(c *cli.Context, fn func(fileJSON) error) error {
-	return withSnapshots(c, func(_ *session, _ *snapshot.Backup, snap *snapshot.Snapshot) error {
-		for i := range snap.Node.Tables {
-			t := &snap.Node.Tables[i]
-			err := snap.SSTables(c.Context, t, func(s *snapshot.SSTable) error {
-				for j := range s.Components {
-					k := &s.Components[j]
-					if err := fn(fileJSON{Node: snap.Entry.Catalogue.Node, Keyspace: t.Keyspace, Table: t.Name,
-						Path: t.Dir + "/" + s.File(k), Size: k.Size, SHA256: k.Hash.String(), MD5: hex.EncodeToString(k.MD5)}); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// filesDocument writes the document piece by piece: a node has hundreds of thousands of files.
-func filesDocument(c *cli.Context) error {
-	w := c.App.Writer
-	separator := `{"schema":"cbk.files/1","files":[`
-	err := eachFile(c, func(f fileJSON) error {
-		if _, err := io.WriteString(w, separator); err != nil {
-			return err
-		}
-		separator = ","
-		return printJSON(w, f)
-	})
-	if err != nil {
-		return err
-	}
-	if separator != "," {
-		if _, err := io.WriteString(w, separator); err != nil {
-			return err
-		}
-	}
-	_, err = io.WriteString(w, "]}\n")
 	return err
+}
+
+func printNodes(w io.Writer, nodes []shownJSON) {
+	t := newTable(w, 6, "node", "host id", "state", "started", "finished", "source", "stored")
+	for _, n := range nodes {
+		t.AppendRow([]any{n.Name, n.HostID, nodeState(&n), n.Started, n.Finished, size(n.BytesSource), size(n.BytesStored)})
+	}
+	t.Render()
+}
+
+func nodeState(n *shownJSON) string {
+	switch {
+	case n.MissingTables > 0:
+		return plural(n.MissingTables, "table") + " missing"
+	case n.Damaged > 0:
+		return plural(n.Damaged, "SSTable") + " damaged"
+	}
+	return "whole"
+}
+
+// shownRanges is how many ranges of a keyspace a person is shown; --json has all.
+const shownRanges = 5
+
+// printCoverage tells what can be restored: of keyspaces that are all there in one line.
+func printCoverage(w io.Writer, all []ring.Coverage) {
+	whole := 0
+	for _, c := range all {
+		if c.Level == ring.All && c.Unknown == "" {
+			whole++
+		}
+	}
+	if len(all) > 0 {
+		fmt.Fprintf(w, "restorable at ALL: %d of %s\n", whole, plural(len(all), "keyspace"))
+	}
+	for _, c := range all {
+		switch {
+		case c.Unknown != "":
+			fmt.Fprintf(w, "  %s: not known: %s\n", c.Keyspace, c.Unknown)
+		case c.Local && c.Level != ring.All:
+			fmt.Fprintf(w, "  %s: each node has its own, %s missing\n", c.Keyspace, plural(len(c.Missing), "node"))
+		case c.Level != ring.All:
+			printUncovered(w, &c)
+		}
+	}
+}
+
+func printUncovered(w io.Writer, c *ring.Coverage) {
+	next := c.Level + 1
+	lost := ""
+	if c.Level != ring.None {
+		lost = "; rows that only missing replicas held are lost"
+	}
+	fmt.Fprintf(w, "  %s: %s (%d of %d ranges whole)%s\n", c.Keyspace, c.Level, c.Ranges.All, c.Ranges.None+c.Ranges.One+c.Ranges.Quorum+c.Ranges.All, lost)
+	ranges := c.Uncovered[next]
+	for _, r := range ranges[:min(shownRanges, len(ranges))] {
+		fmt.Fprintf(w, "    below %s: %s\n", next, r)
+	}
+	if len(ranges) > shownRanges {
+		fmt.Fprintf(w, "    and %d more\n", len(ranges)-shownRanges)
+	}
 }

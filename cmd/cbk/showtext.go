@@ -86,7 +86,7 @@ func textNames(texts []snapshot.Text) []string {
 }
 
 // printState says how a node's files were come by, and what is not in.
-func printState(w io.Writer, n *shownJSON) {
+func printState(w io.Writer, n *NodeContent) {
 	if n.Way != snapshot.WaySnapshot {
 		fmt.Fprintf(w, "way: %s\n", n.Way)
 	}

@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"path/filepath"
+	"os"
 	"slices"
 	"strings"
 
@@ -27,9 +27,9 @@ func (b *bucket) ListPaged(ctx context.Context, opts *driver.ListOptions) (*driv
 			return nil, err
 		}
 	}
-	p := &pager{b: b, opts: opts, size: cmp.Or(opts.PageSize, defaultPage)}
-	w := walker{ctx: ctx, b: b, prefix: opts.Prefix, after: string(opts.PageToken), visit: p.add}
-	if err := w.walk(".", ""); err != nil && !errors.Is(err, errPageFull) {
+	p := &pager{opts: opts, size: cmp.Or(opts.PageSize, defaultPage)}
+	w := walker{ctx: ctx, prefix: opts.Prefix, after: string(opts.PageToken), visit: p.add}
+	if err := w.walk(b.root, ""); err != nil && !errors.Is(err, errPageFull) {
 		return nil, err
 	}
 	return &p.page, nil
@@ -37,16 +37,15 @@ func (b *bucket) ListPaged(ctx context.Context, opts *driver.ListOptions) (*driv
 
 // pager collects one page, folding keys at the delimiter.
 type pager struct {
-	b    *bucket
 	opts *driver.ListOptions
 	size int
 	page driver.ListPage
 }
 
-// add takes the object key stored at path. Sizes come from Lstat below the
-// root: those of a directory entry would be looked up by the folder's outer
-// path, which may have moved.
-func (p *pager) add(key, path string) error {
+// add takes the object key stored as a file of a folder. Sizes come from Lstat
+// below the folder's handle: those of a directory entry would be looked up by
+// its outer path, which may have moved.
+func (p *pager) add(key string, folder *os.Root, file string) error {
 	obj := &driver.ListObject{Key: key, AsFunc: func(any) bool { return false }}
 	if rest := key[len(p.opts.Prefix):]; p.opts.Delimiter != "" {
 		if head, _, ok := strings.Cut(rest, p.opts.Delimiter); ok {
@@ -62,7 +61,7 @@ func (p *pager) add(key, path string) error {
 		return errPageFull
 	}
 	if !obj.IsDir {
-		info, err := p.b.root.Lstat(path)
+		info, err := folder.Lstat(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // deleted since its directory was read
 		}
@@ -78,25 +77,25 @@ func (p *pager) add(key, path string) error {
 // walker visits objects in lexical order of their keys.
 type walker struct {
 	ctx           context.Context
-	b             *bucket
 	prefix, after string
-	visit         func(key, path string) error
+	visit         func(key string, folder *os.Root, file string) error
 }
 
 // child is an entry of a directory with its decoded name; that of a directory
 // ends in a slash, which sorts a whole subtree where its keys belong.
 type child struct {
-	name, path string
+	name, file string
 	dir        bool
 }
 
-// walk visits the objects below dir, whose keys begin with base. A directory
-// that cannot be read is an error: leaving it out would make a listing lie.
-func (w *walker) walk(dir, base string) error {
+// walk visits the objects below a folder, whose keys begin with base. A
+// directory that cannot be read is an error: leaving it out would make a
+// listing lie; one removed meanwhile has nothing in it.
+func (w *walker) walk(folder *os.Root, base string) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
-	children, err := w.b.readDir(dir)
+	children, err := readDir(folder)
 	if err != nil {
 		return err
 	}
@@ -104,9 +103,9 @@ func (w *walker) walk(dir, base string) error {
 		key := base + c.name
 		switch {
 		case c.dir && w.mayHold(key):
-			err = w.walk(c.path, key)
+			err = w.descend(folder, c.file, key)
 		case !c.dir && key > w.after && strings.HasPrefix(key, w.prefix):
-			err = w.visit(key, c.path)
+			err = w.visit(key, folder, c.file)
 		}
 		if err != nil {
 			return err
@@ -115,19 +114,27 @@ func (w *walker) walk(dir, base string) error {
 	return nil
 }
 
+func (w *walker) descend(folder *os.Root, dir, key string) error {
+	below, err := folder.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(w.walk(below, key), below.Close())
+}
+
 // mayHold reports whether keys beginning with dirKey can be wanted.
 func (w *walker) mayHold(dirKey string) bool {
 	inPrefix := strings.HasPrefix(dirKey, w.prefix) || strings.HasPrefix(w.prefix, dirKey)
 	return inPrefix && (dirKey > w.after || strings.HasPrefix(w.after, dirKey))
 }
 
-// readDir returns the sorted children of a directory that belong to the name
-// space; a directory removed meanwhile has none.
-func (b *bucket) readDir(dir string) ([]child, error) {
-	f, err := b.root.Open(dir)
-	if errors.Is(err, fs.ErrNotExist) && dir != "." {
-		return nil, nil
-	}
+// readDir returns the sorted children of a folder that belong to the name
+// space.
+func readDir(folder *os.Root) ([]child, error) {
+	f, err := folder.Open(".")
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +152,7 @@ func (b *bucket) readDir(dir string) ([]child, error) {
 		if e.IsDir() {
 			name += "/"
 		}
-		children = append(children, child{name, filepath.Join(dir, e.Name()), e.IsDir()})
+		children = append(children, child{name, e.Name(), e.IsDir()})
 	}
 	slices.SortFunc(children, func(a, b child) int { return cmp.Compare(a.name, b.name) })
 	return children, nil

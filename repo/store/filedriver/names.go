@@ -69,6 +69,9 @@ func unescape(name string) (string, bool) {
 	if name == emptyPart {
 		return "", true
 	}
+	if strings.IndexByte(name, '%') < 0 {
+		return name, true
+	}
 	var b strings.Builder
 	for i := 0; i < len(name); i++ {
 		c := name[i]
