@@ -32,6 +32,8 @@ type Options struct {
 	Racks     []string // rack of each node; "rack1" where missing
 	Auth      bool     // passwords; Cassandra's first superuser is made
 
+	Tokens [][]string // tokens of each node; Vnodes of them, evenly spread, where missing
+
 	TLS        bool // CQL over TLS only
 	ClientAuth bool // with TLS: clients show a certificate too
 	JMX        bool // JMX over TLS, with a user and certificates on both sides

@@ -41,6 +41,19 @@ func TestTokensAreSpreadEvenlyOverTheRing(t *testing.T) {
 	}
 }
 
+func TestTokensMayBeGiven(t *testing.T) {
+	c := &Cluster{options: Options{Nodes: 2, Vnodes: 4, Tokens: [][]string{{"-7", "5", "9"}}}}
+	yaml := (&Node{cluster: c}).yaml()
+	for _, line := range []string{"num_tokens: 3\n", "initial_token: '-7,5,9'\n"} {
+		if !strings.Contains(yaml, line) {
+			t.Errorf("no line %q in\n%s", line, yaml)
+		}
+	}
+	if n := len((&Node{cluster: c, index: 1}).tokens()); n != 4 {
+		t.Errorf("a node without tokens of its own gets %d", n)
+	}
+}
+
 func TestAClusterNeedsAPlainAbsoluteDirectory(t *testing.T) {
 	for _, dir := range []string{"", "relative", "/with blank", "/with'quote", "/with\nline"} {
 		if c, err := New(dir, Options{}); err == nil {

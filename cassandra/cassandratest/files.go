@@ -127,15 +127,18 @@ concurrent_writes: 8
 disk_failure_policy: stop
 commit_failure_policy: stop
 auto_snapshot: false
-%s%s`, o.Cluster, o.Vnodes, strings.Join(n.tokens(), ","), n.Address, storagePort, cqlPort, data.String(),
+%s%s`, o.Cluster, len(n.tokens()), strings.Join(n.tokens(), ","), n.Address, storagePort, cqlPort, data.String(),
 		n.path("data/commitlog"), n.path("data/saved_caches"), n.path("data/hints"), n.path("data/cdc_raw"),
 		strings.Join(n.cluster.addresses(), ","), n.cluster.platform.number.yaml(), auth, strings.Join(append(o.ExtraYAML, ""), "\n"))
 }
 
-// tokens spreads the tokens of all nodes evenly over the Murmur3 ring, the nodes
-// taking turns.
+// tokens are those the options give the node. Otherwise the tokens of all nodes
+// are spread evenly over the Murmur3 ring, the nodes taking turns.
 func (n *Node) tokens() []string {
 	o := n.cluster.options
+	if n.index < len(o.Tokens) {
+		return o.Tokens[n.index]
+	}
 	all := big.NewInt(int64(o.Nodes * o.Vnodes))
 	var tokens []string
 	for v := range o.Vnodes {
