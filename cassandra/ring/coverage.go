@@ -176,7 +176,7 @@ func (p *Placement) level(i int, has []bool) Level {
 		return None
 	case n == p.each:
 		return All
-	case n >= p.quorum:
+	case int64(n) >= p.quorum:
 		return Quorum
 	}
 	return One

@@ -15,7 +15,7 @@ const maxReplicas = 1 << 26
 type Placement struct {
 	topology *Topology
 	each     int      // replicas of a range
-	quorum   int      // as Cassandra counts it, at most each
+	quorum   int64    // as Cassandra counts it: may be more than there are
 	replicas []uint16 // of range i from i*each on: indices in the topology's owners
 }
 
@@ -37,8 +37,9 @@ func (t *Topology) Placement(keyspace string) (*Placement, error) {
 	return p, nil
 }
 
-// Place tells where rows with that replication lie, whether a keyspace has it or
-// not. It is an error for LocalStrategy: such rows lie on their own node only.
+// Place tells where rows with a replication of ParseReplication lie, whether a
+// keyspace of the ring has it or not. It is an error for LocalStrategy: such rows
+// lie on their own node only.
 func (t *Topology) Place(r Replication) (*Placement, error) {
 	if r.Strategy == LocalStrategy {
 		return nil, errors.New("each node holds rows of its own, whatever their token")
@@ -51,7 +52,7 @@ func (t *Topology) Place(r Replication) (*Placement, error) {
 	if p.each > maxReplicas/len(t.tokens) {
 		return nil, fmt.Errorf("%d ranges of %d replicas are more than %d", len(t.tokens), p.each, maxReplicas)
 	}
-	p.quorum = int(min(r.sum(z)/2+1, int64(p.each)))
+	p.quorum = r.sum(z)/2 + 1
 	p.replicas = newWalk(t, z).replicas(p.each)
 	return p, nil
 }
