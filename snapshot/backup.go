@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"cbk/cassandra/node"
 	"cbk/cassandra/ring"
 	"cbk/repo"
@@ -190,6 +192,9 @@ func (b *backup) identify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if said, err := uuid.Parse(b.opt.Domain); err == nil && id.HostID == "" {
+		id.HostID = said.String() // the files do not say who the node is, the operator does
+	}
 	b.cat = Catalogue{Kind: KindSSTables, Backup: b.opt.Name, Cluster: id.Cluster, HostID: strings.ToLower(id.HostID),
 		Node: id.Name, Mode: cmp.Or(b.opt.Mode, ModeDifferential), Started: b.opt.Now().UTC(), Annotations: b.opt.Annotations}
 	if b.cat.Backup == "" {
@@ -252,6 +257,11 @@ func (b *backup) find(ctx context.Context, tag string, before []node.Table) (*ta
 		return nil, err
 	}
 	chosen := &b.opt.Selection
+	if schema.Absent != "" && !chosen.All() {
+		if err := chosen.check(tablesIn(dirs)); err != nil {
+			return nil, err
+		}
+	}
 	got := &taken{dirs: chosen.of(dirs), schema: schema}
 	if len(got.dirs) == 0 && b.opt.Way == WayExisting {
 		return nil, fmt.Errorf("%w: none of this node has a snapshot %q; nodetool listsnapshots shows what there is", ErrNoTable, tag)

@@ -93,3 +93,11 @@ func (s *Selection) keyspaces(tables []node.Table) (names []string) {
 func (s *Selection) of(dirs []node.TableDir) []node.TableDir {
 	return slices.DeleteFunc(dirs, func(d node.TableDir) bool { return !s.Has(d.Keyspace, d.Table) })
 }
+
+// tablesIn lists the tables of directories, for want of a schema.
+func tablesIn(dirs []node.TableDir) (tables []node.Table) {
+	for _, d := range dirs {
+		tables = append(tables, node.Table{Keyspace: d.Keyspace, Name: d.Table, ID: d.ID})
+	}
+	return tables
+}

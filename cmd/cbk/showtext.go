@@ -119,11 +119,20 @@ type sstableJSON struct {
 	MaxTimestamp string   `json:"max_timestamp,omitempty"`
 	Level        int      `json:"level"`
 	RepairedAt   int64    `json:"repaired_at"`
+	Unknown      bool     `json:"statistics_absent,omitempty"` // nothing above is known
 	Damage       []string `json:"damage,omitempty"`
 }
 
+// text is what a line says of the content.
+func (s *sstableJSON) text() string {
+	if s.Unknown {
+		return "Statistics.db not read"
+	}
+	return fmt.Sprintf("%d rows, tokens %s to %s, written %s to %s, level %d", s.Rows, s.FirstToken, s.LastToken, s.MinTimestamp, s.MaxTimestamp, s.Level)
+}
+
 func shownSSTable(node string, t *snapshot.Table, s *snapshot.SSTable) sstableJSON {
-	out := sstableJSON{Schema: "cbk.sstables/1", Node: node, Keyspace: t.Keyspace, Table: t.Name, SSTable: t.Dir + "/" + s.File(&snapshot.Component{}), Damage: s.Damage}
+	out := sstableJSON{Schema: "cbk.sstables/1", Node: node, Keyspace: t.Keyspace, Table: t.Name, SSTable: t.Dir + "/" + s.File(&snapshot.Component{}), Unknown: s.Stats == nil, Damage: s.Damage}
 	if st := s.Stats; st != nil {
 		out.Rows, out.Partitions, out.FirstToken, out.LastToken, out.Level, out.RepairedAt = st.Rows, st.Partitions, st.FirstToken, st.LastToken, st.Level, st.RepairedAt
 		out.MinTimestamp, out.MaxTimestamp = clock(time.UnixMicro(st.MinTimestamp)), clock(time.UnixMicro(st.MaxTimestamp))
@@ -141,8 +150,7 @@ func showSSTables(c *cli.Context) error {
 				if c.Bool("json") {
 					return printJSON(c.App.Writer, one)
 				}
-				_, err := fmt.Fprintf(c.App.Writer, "%s  %d rows, tokens %s to %s, written %s to %s, level %d%s\n", one.SSTable, one.Rows,
-					one.FirstToken, one.LastToken, one.MinTimestamp, one.MaxTimestamp, one.Level, damageNote(one.Damage))
+				_, err := fmt.Fprintf(c.App.Writer, "%s  %s%s\n", one.SSTable, one.text(), damageNote(one.Damage))
 				return err
 			})
 			if err != nil {
