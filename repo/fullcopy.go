@@ -32,6 +32,7 @@ type Copied struct {
 	Packs    int   // copied whole
 	Repacked int   // blobs copied out of packs of which the backup needs little
 	Bytes    int64 // of packs in the copy
+	Inside   int64 // of these: copied by the store itself, where it can; the others went through this machine
 }
 
 // Copied returns what Commit copied for a root that is Full.
@@ -258,10 +259,10 @@ func (f *fullCopy) fromShard(ctx context.Context, packs []pack.Info) error {
 func (f *fullCopy) copyPacks(ctx context.Context, whole []*pack.Info) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(copiesAtOnce)
-	copied := make([]bool, len(whole))
+	copied, inside := make([]bool, len(whole)), make([]bool, len(whole))
 	for i, info := range whole {
-		g.Go(func() error {
-			err := f.copyPack(gctx, info)
+		g.Go(func() (err error) {
+			inside[i], err = f.copyPack(gctx, info)
 			copied[i] = err == nil
 			return err
 		})
@@ -273,6 +274,9 @@ func (f *fullCopy) copyPacks(ctx context.Context, whole []*pack.Info) error {
 		}
 		f.need[info.Name].whole = true
 		f.s.copied.Packs++
+		if inside[i] {
+			f.s.copied.Inside += int64(info.Size)
+		}
 		err = errors.Join(err, f.wrote(ctx, *info))
 	}
 	return err

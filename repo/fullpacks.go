@@ -13,28 +13,29 @@ import (
 	"cbk/repo/store"
 )
 
-// copyPack has the store copy a pack. What cannot be looked into here is at least as long as its shard says; that its
-// bytes are those of its name is what a check looks at, in the copy as in the original.
-func (f *fullCopy) copyPack(ctx context.Context, info *pack.Info) error {
+// copyPack has the store copy a pack, and tells whether it could. What cannot be looked into here is at least as long as
+// its shard says; that its bytes are those of its name is what a check looks at, in the copy as in the original.
+func (f *fullCopy) copyPack(ctx context.Context, info *pack.Info) (inside bool, err error) {
 	st, src, dst := f.s.repo.st, PackName(info.Name), f.in.packName(info.Name)
-	err := store.Copy(ctx, st, dst, src)
+	err = store.Copy(ctx, st, dst, src)
+	inside = err == nil
 	if errors.Is(err, store.ErrUnsupported) {
 		err = f.carry(ctx, info.Name)
 	}
 	if err != nil {
-		return moved(src, err)
+		return false, moved(src, err)
 	}
 	got, err := st.Stat(ctx, dst)
 	if errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("%s was swept, its attempt is dead: %w", dst, ErrCondemned)
+		return false, fmt.Errorf("%s was swept, its attempt is dead: %w", dst, ErrCondemned)
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	if got.Size != int64(info.Size) {
-		return &DamageError{Object: src, What: fmt.Sprintf("%d bytes long, %d were written", got.Size, info.Size)}
+		return false, &DamageError{Object: src, What: fmt.Sprintf("%d bytes long, %d were written", got.Size, info.Size)}
 	}
-	return nil
+	return inside, nil
 }
 
 // carry copies a pack through this machine.

@@ -192,6 +192,8 @@ type backupJSON struct {
 	PacksCopied  int                  `json:"packs_copied"`
 	Repacked     int                  `json:"blobs_repacked"`
 	BytesCopied  int64                `json:"bytes_copied"`
+	BytesInside  int64                `json:"bytes_copied_in_store"`
+	BytesUp      int64                `json:"bytes_uploaded"`
 	Recipes      []snapshot.RecipeUse `json:"recipes"`
 	Requests     requestsJSON         `json:"requests"`
 	Overtaken    int                  `json:"overtaken,omitempty"`
@@ -224,7 +226,7 @@ func backupDocument(r *snapshot.Result, c *store.Counts) backupJSON {
 	return backupJSON{Schema: "cbk.backup/1", Backup: r.Backup, Mode: r.Mode, Node: nodeJSON{r.Node, r.HostID},
 		Started: clock(r.Started), Finished: clock(r.Finished), Tables: r.Tables, SSTables: r.SSTables, Files: r.Files,
 		Unchanged: r.Unchanged, BytesSource: r.BytesSource, BytesNew: r.BytesNew, BytesStored: r.BytesStored,
-		PacksCopied: r.Copied.Packs, Repacked: r.Copied.Repacked, BytesCopied: r.Copied.Bytes,
+		PacksCopied: r.Copied.Packs, Repacked: r.Copied.Repacked, BytesCopied: r.Copied.Bytes, BytesInside: r.Copied.Inside, BytesUp: c.BytesUp.Load(),
 		Recipes: r.Recipes, Requests: requests(c), Overtaken: r.Overtaken, SnapshotLeft: r.SnapshotLeft,
 		Selected: r.Selected, Found: r.Found, Damaged: r.DamagedSSTables, DamagedNames: r.DamagedNames, CommitLog: r.CommitLog}
 }
@@ -241,8 +243,8 @@ func printBackup(w io.Writer, r *snapshot.Result, c *store.Counts) error {
 	q := requests(c)
 	var own string
 	if r.Mode == snapshot.ModeFull {
-		own = fmt.Sprintf("  full copy: %s, %s copied whole, %s repacked, %d copy requests\n",
-			size(r.Copied.Bytes), plural(r.Copied.Packs, "pack"), plural(r.Copied.Repacked, "blob"), q.Copy)
+		own = fmt.Sprintf("  full copy: %s, of which %s copied inside the store: %s whole, %s repacked, %d copy requests; %s uploaded in all\n",
+			size(r.Copied.Bytes), size(r.Copied.Inside), plural(r.Copied.Packs, "pack"), plural(r.Copied.Repacked, "blob"), q.Copy, size(c.BytesUp.Load()))
 	}
 	_, err := fmt.Fprintf(w, "backup %s of node %s (%s) done in %s\n"+
 		"  %s, %s, %s: %s on the node\n"+
