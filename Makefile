@@ -7,13 +7,14 @@
 # make dist     dist/: static binaries for linux on amd64 and arm64, and SHA256SUMS; VERSION names them
 # make lint     vet, staticcheck, gofmt
 # make fuzz     each fuzz target for FUZZTIME
+# make compatibility  writes docs/compatibility.md from the tests it names
 # make readme   writes the README's excerpt from a run of the demo
 FUZZTIME ?= 30s
 GO ?= go
 DIST ?= dist
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: all build bench binaries demo dist test lint soak dedupe fuzz readme deps
+.PHONY: all build bench binaries demo dist test lint soak dedupe fuzz compatibility readme deps
 all: build
 
 build:
@@ -41,6 +42,9 @@ dist: binaries
 
 demo: deps build
 	$(GO) run ./cassandra/cassandratest/demo -cbk bin/cbk
+
+compatibility:
+	$(GO) test ./docs -run 'ThePage|EveryTest' -update
 
 readme: deps build
 	$(GO) run ./cassandra/cassandratest/demo -cbk bin/cbk -readme README.md

@@ -225,7 +225,7 @@ func TestASourcesOwnErrorComesThrough(t *testing.T) {
 }
 
 func TestVersionsAndTypesThatAreNotKnownAreTold(t *testing.T) {
-	for _, v := range []string{"", "la", "lb", "mf", "pa", "ea", "nb "} {
+	for _, v := range []string{"", "jb", "ka", "la", "lb", "mf", "pa", "ea", "nb "} {
 		if _, err := NewReader(nil, v, one); !errors.Is(err, sstable.ErrUnsupportedVersion) {
 			t.Errorf("version %q: %v", v, err)
 		}
