@@ -30,7 +30,9 @@ const (
 	threes  = "3.0 ma, 3.0 mb, 3.0 mc, 3.0 md"
 	olds    = jb + ", " + twos + ", " + threes
 	running = "3.11.19 me, 4.0.19 nb, 4.1.10 nb, 5.0.6 nb, 5.0.6 oa, 5.0.6 da"
+	na      = "4.0-rc1 na"
 	sixes   = "6.0-alpha2 pa, 6.0-alpha2 ea"
+	others  = na + ", " + sixes
 )
 
 func keys(group string) []string { return strings.Split(group, ", ") }
@@ -75,7 +77,7 @@ const (
 const (
 	everyRow     = "cmd/cbk/releases_test.go:TestRowsOfEveryReleaseComeBack"
 	sharedNode   = "cmd/cbk/e2e_test.go:TestMondayComesBackRowByRowAfterCompactionAndTruncation"
-	oldFiles     = "cmd/cbk/oldreleases_test.go:TestFilesOfOldReleasesComeBack"
+	oldFiles     = "cmd/cbk/oldreleases_test.go:TestFilesOfReleasesThatDoNotRunHereComeBack"
 	stoppedNode  = "cassandra/offline/real_test.go:TestAStoppedNodeSaysWhatItSaidWhileItRan"
 	everyRelease = "cassandra/node/releases_test.go:TestEveryRelease"
 	allFiles     = "restore/releases_test.go:TestSSTablesOfEveryReleaseComeBack"
@@ -88,32 +90,32 @@ var proofs = []proof{
 
 	{"offline", onNode, "", stoppedNode, theBoth, running},
 	{"offline", onNode, "", "cmd/cbk/ways_test.go:TestAStoppedNodeIsBackedUpFromItsFiles", nothing, "5.0.6 nb"},
-	{"offline", byNames, "", oldFiles, theBoth, olds},
+	{"offline", byNames, "", oldFiles, theBoth, olds + ", " + others},
 
 	{"schema", onNode, "rows", everyRelease + "/its rows become a schema that makes the same rows", theRelease, "3.11.19 me"},
 	{"schema", onNode, "DESCRIBE, rows", everyRelease + "/its rows become a schema that makes the same rows", theRelease, "4.0.19 nb, 4.1.10 nb, 5.0.6 nb, 5.0.6 oa, 5.0.6 da"},
-	{"schema", refused, "absent", oldFiles, theBoth, olds},
+	{"schema", refused, "absent", oldFiles, theBoth, olds + ", " + others},
 
 	{"roles", onNode, "", everyRelease + "/its roles become CQL that makes the same roles", theRelease, running},
-	{"roles", refused, "absent", oldFiles, theBoth, olds},
+	{"roles", refused, "absent", oldFiles, theBoth, olds + ", " + others},
 
 	{"ring", onNode, "gossipinfo", everyRelease + "/tells who it is and what ring it is in", theRelease, "3.11.19 me"},
 	{"ring", onNode, "status", everyRelease + "/tells who it is and what ring it is in", theRelease, "4.0.19 nb, 4.1.10 nb, 5.0.6 nb, 5.0.6 oa, 5.0.6 da"},
 	{"ring", onNode, "", stoppedNode, theBoth, running},
-	{"ring", refused, "absent", oldFiles, theBoth, olds},
+	{"ring", refused, "absent", oldFiles, theBoth, olds + ", " + others},
 
 	{"statistics", ofFiles, "", "cassandra/sstable/statistics_real_test.go:TestStatisticsAreWhatSSTableMetadataSays", theFixtures, running},
-	{"statistics", byNames, "", oldFiles, theBoth, threes},
-	{"statistics", byLayout, "", "cassandra/sstable/statistics_test.go:TestParseStatisticsOfEveryVersion", theFormat, "4.0-rc1 na, " + sixes},
+	{"statistics", byNames, "", oldFiles, theBoth, threes + ", " + others},
+	{"statistics", byLayout, "", "cassandra/sstable/statistics_test.go:TestParseStatisticsOfEveryVersion", theFormat, threes + ", " + others},
 	{"statistics", refused, "", "cassandra/sstable/statistics_test.go:TestParseStatisticsOf2xIsUnsupported", theFormat, jb + ", " + twos},
 
 	{"digests", ofFiles, "", "cassandra/sstable/components_real_test.go:TestComponentsHoldTogether", theFixtures, running},
-	{"digests", byNames, "", oldFiles, theBoth, twos + ", " + threes},
+	{"digests", byNames, "", oldFiles, theBoth, twos + ", " + threes + ", " + others},
 	{"digests", onNode, "", "cmd/cbk/ways_test.go:TestDamageAtTheSourceIsExit4AndTheBackupIsMarked", nothing, "5.0.6 nb"},
 	{"digests", refused, "", oldFiles, theBoth, jb},
 
 	{"peeled", ofFiles, "", allFiles, theFixtures, running},
-	{"peeled", byNames, "", oldFiles, theBoth, twos + ", " + threes},
+	{"peeled", byNames, "", oldFiles, theBoth, twos + ", " + threes + ", " + others},
 	{"peeled", refused, "", oldFiles, theBoth, jb},
 
 	{"rows", ofFiles, "", "cassandra/sstable/rows/fixtures_test.go:TestRealRowsOfEveryRelease", theFixtures, running},
@@ -121,7 +123,7 @@ var proofs = []proof{
 	{"rows", refused, "", "cassandra/sstable/rows/reader_test.go:TestVersionsAndTypesThatAreNotKnownAreTold", theFormat, jb + ", " + twos + ", " + sixes},
 
 	{"files", ofFiles, "", allFiles, theFixtures, running},
-	{"files", byNames, "", oldFiles, theBoth, olds},
+	{"files", byNames, "", oldFiles, theBoth, olds + ", " + others},
 
 	{"in place", onNode, "", everyRow, theBoth, "3.11.19 me, 4.0.19 nb, 4.1.10 nb, 5.0.6 oa, 5.0.6 da"},
 	{"in place", onNode, "", sharedNode, nothing, "5.0.6 nb"},

@@ -46,9 +46,9 @@ const pageCells = `
 |------|---------|
 | node | tested on a real node of the release |
 | files | tested on SSTables that the release wrote: flushed and compacted, every kind of rows, every compressor |
-| names | tested on files under the names and in the layouts of the release, made of SSTables of 3.11.19: the release does not run here |
+| names | tested on files under the names and in the layouts of the release, made of SSTables of 3.11, 4.0 or 5.0: the release has not been run here |
 | layout | tested on bytes that the test lays out as the sources of the release do |
-| absent | marked absent in the backup: of 2.x it is not read, and the files of 3.0 that are tested have none |
+| absent | marked absent in the backup: of 2.x and 6.0 it is not read; of 3.0 and 4.0-rc1 the files that are tested have none |
 | no | not done: the files are stored and restored as they are |
 | – | not tested |
 
@@ -65,9 +65,9 @@ not been tried, nor has a backup of a running node.
 
 ## 6.0
 
-No node of 6.0 has been run. cbk refuses none for its number. Files are told by their names, ` + "`pa` and `ea`" + ` like others, and are
-stored and restored as they are; Statistics.db and CompressionInfo.db, dictionaries included, are read as its sources lay
-them out. Rows of these versions are not read, so ` + "`--offline`" + ` marks identity, schema, roles and ring absent. The schema of a
+No node of 6.0 has been run. cbk refuses none for its number. Files are told by their names, ` + "`pa` and `ea`" + ` like others; the
+tests have a 5.0's under these names. Statistics.db and CompressionInfo.db, dictionaries included, are read as the sources
+of 6.0 lay them out. Rows of these versions are not read, so ` + "`--offline`" + ` marks identity, schema, roles and ring absent. The schema of a
 6.0 is in its cluster metadata, so that files of ` + "`system_schema`" + ` restored alone would not bring it back.
 
 ## What no test says

@@ -99,7 +99,7 @@ func realFiles(t *testing.T, how, table string) content {
 			if err != nil {
 				t.Fatal(err)
 			}
-			files[oldPrefix(f, "me")+strings.TrimPrefix(filepath.Base(name), f.Prefix)] = string(b)
+			files[oldPrefix(t, f, "me")+strings.TrimPrefix(filepath.Base(name), f.Prefix)] = string(b)
 		}
 	}
 	return files

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/adler32"
+	"hash/crc32"
 	"io"
 	"maps"
 	"os"
@@ -22,19 +23,19 @@ import (
 	"cbk/cassandra/sstable"
 )
 
-// oldTables are the tables of the zoo that an old node gets: of each compressor it may have, one of several partitions of
+// oldTables are the tables of the zoo that such a node gets: of each compressor it may have, one of several partitions of
 // some size, one with an index.
 var oldTables = []string{"lz4_64", "snappy_64", "deflate_16", "uncompressed", "wide", "counters", "indexed", "indexed.indexed_email"}
 
-// oldNode is the data directory of a node that wrote SSTables of a version.
-func oldNode(t *testing.T, version string) content {
+// oldNode is the data directory of a node that wrote SSTables of a version, made of those of a release that runs here.
+func oldNode(t *testing.T, version string, from cassandratest.Release) content {
 	t.Helper()
 	files := make(content)
-	for _, f := range cassandratest.Fixtures(t, "3.11.19", "me") {
+	for _, f := range cassandratest.Fixtures(t, from.Release, from.Format) {
 		if f.How != "flush" || !slices.Contains(oldTables, f.Table) {
 			continue
 		}
-		at := oldPrefix(f, version)
+		at := oldPrefix(t, f, version)
 		for component, b := range oldSSTable(t, f, version) {
 			files[at+component] = string(b)
 		}
@@ -47,15 +48,20 @@ func oldNode(t *testing.T, version string) content {
 
 // oldPrefix is the path of an SSTable up to the component: keyspace and table were in it until 2.1, and an index had no
 // directory of its own; until 2.0 the directory of a table had no id.
-func oldPrefix(f cassandratest.Fixture, version string) string {
+func oldPrefix(t *testing.T, f cassandratest.Fixture, version string) string {
+	t.Helper()
+	d, _, err := sstable.ParseName(f.Prefix + sstable.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Version = version
 	table, index, _ := strings.Cut(f.Table, ".")
-	d := sstable.Descriptor{Version: version, ID: strings.Split(f.Prefix, "-")[1], Format: "big"}
 	dir := "zoo/" + table
-	if version > "jb" {
+	if version != "jb" {
 		dir += fmt.Sprintf("-%x", md5.Sum([]byte(table)))
 	}
 	switch {
-	case version < "la":
+	case bigOf(version) < "la":
 		d = sstable.Descriptor{Keyspace: "zoo", Table: f.Table, Version: version, ID: d.ID}
 	case index != "":
 		dir += "/." + index
@@ -63,7 +69,10 @@ func oldPrefix(f cassandratest.Fixture, version string) string {
 	return dir + "/" + d.Prefix()
 }
 
-// oldSSTable puts the components of a 3.11's SSTable into the layout of an older version.
+// bigOf is the version of the big format of the same release: they follow on each other in the order of their letters.
+func bigOf(version string) string { return strings.Replace(version, "ea", "pa", 1) }
+
+// oldSSTable puts the components of an SSTable into the layout of another version.
 func oldSSTable(t *testing.T, f cassandratest.Fixture, version string) map[string][]byte {
 	t.Helper()
 	all, err := filepath.Glob(f.Component("*"))
@@ -76,8 +85,8 @@ func oldSSTable(t *testing.T, f cassandratest.Fixture, version string) map[strin
 			t.Fatal(err)
 		}
 	}
-	if version >= "ma" {
-		parts[sstable.Statistics] = oldStatistics(t, parts[sstable.Statistics], version)
+	if bigOf(version) >= "ma" {
+		parts[sstable.Statistics] = oldStatistics(t, parts[sstable.Statistics], version, f.Format)
 		return parts
 	}
 	if parts[sstable.CRC] != nil {
@@ -88,7 +97,7 @@ func oldSSTable(t *testing.T, f cassandratest.Fixture, version string) map[strin
 	name, digest := sstable.DigestAdler, fmt.Sprint(adler32.Checksum(parts[sstable.Data]))
 	switch version {
 	case "jb": // as sha1sum prints it
-		name, digest = sstable.DigestSHA1, fmt.Sprintf("%x  %s", sha1.Sum(parts[sstable.Data]), path.Base(oldPrefix(f, version))+sstable.Data)
+		name, digest = sstable.DigestSHA1, fmt.Sprintf("%x  %s", sha1.Sum(parts[sstable.Data]), path.Base(oldPrefix(t, f, version))+sstable.Data)
 	case "ka":
 		name = sstable.DigestSHA1
 	}
@@ -141,13 +150,16 @@ func sumChunks(parts map[string][]byte) {
 	parts[sstable.CRC] = sums
 }
 
-// oldStatistics takes out of a Statistics.db what came later: with me the host that wrote it, with mc the intervals of the
-// commit log, with mb their lower end. All of it stands at the end of the third part, so the fourth moves.
-func oldStatistics(t *testing.T, b []byte, version string) []byte {
+// oldStatistics takes out of a Statistics.db what came later: with me and nb the host that wrote it, with mc the intervals of
+// the commit log, with mb their lower end. All of it stands at the end of the third part, so the fourth moves.
+func oldStatistics(t *testing.T, b []byte, version, from string) []byte {
 	t.Helper()
-	m, err := sstable.ParseStatistics(b, "me")
+	m, err := sstable.ParseStatistics(b, from)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if bigOf(version) > "nb" {
+		return b // what 6.0 has there is what 5.0 has
 	}
 	later := 1
 	if m.Stats.OriginatingHost != nil {
@@ -159,10 +171,25 @@ func oldStatistics(t *testing.T, b []byte, version string) []byte {
 	if version < "mb" {
 		later += 12
 	}
-	const headerAt = 4 + 3*8 + 4 // behind the count, three entries and the number of the fourth part
-	end := int(binary.BigEndian.Uint32(b[headerAt:]))
-	out := slices.Concat(b[:end-later], b[end:])
-	binary.BigEndian.PutUint32(out[headerAt:], uint32(end-later))
+	if version < "na" {
+		const entries = 4 // behind the count
+		return cutPart(b, entries, 0, later)
+	}
+	const entries = 8 // behind the count and its checksum
+	out := cutPart(b, entries, 4, later)
+	contents, part := out[entries:entries+32], int(binary.BigEndian.Uint32(out[entries+2*8+4:]))
+	binary.BigEndian.PutUint32(out[entries+32:], crc32.Update(crc32.ChecksumIEEE(out[:4]), crc32.IEEETable, contents))
+	end := int(binary.BigEndian.Uint32(contents[3*8+4:])) - 4
+	binary.BigEndian.PutUint32(out[end:], crc32.ChecksumIEEE(out[part:end]))
+	return out
+}
+
+// cutPart takes n bytes from before the last few of the third part.
+func cutPart(b []byte, entries, last, n int) []byte {
+	at := entries + 3*8 + 4 // where the fourth begins, behind its number
+	end := int(binary.BigEndian.Uint32(b[at:]))
+	out := slices.Concat(b[:end-last-n], b[end-last:])
+	binary.BigEndian.PutUint32(out[at:], uint32(end-n))
 	return out
 }
 
@@ -177,7 +204,7 @@ func leftovers(dataDir, version string, files content) content {
 	}
 	dir, base := path.Split(name)
 	out := content{dir + "snapshots/before/" + base: "x", dir + "backups/" + base: "y"}
-	switch {
+	switch version := bigOf(version); {
 	case version < "la":
 		out[dir+"zoo-wide-tmp-"+version+"-9-"+sstable.Data], out[dir+"zoo-wide-tmplink-"+version+"-9-"+sstable.Data] = "x", "x"
 	case version < "ma":

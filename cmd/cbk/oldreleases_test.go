@@ -9,37 +9,44 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cbk/cassandra/cassandratest"
 	"cbk/snapshot"
 )
 
-// The releases before 3.11, which do not run here: their files are those of a 3.11 under the names of the older release and
-// in its layouts, as far as these are known: chunks and sums, digests, CompressionInfo.db, and Statistics.db since 3.0. What
-// a 2.x has in Statistics.db and in its rows stays the 3.11's; nothing reads it.
+// The releases that do not run here: their files are those of one that does, under the names of the release and in its
+// layouts, as far as these are known: chunks and sums, digests, CompressionInfo.db, and Statistics.db since 3.0. What a 2.x
+// has in Statistics.db and in its rows stays the 3.11's; nothing reads it.
 var oldReleases = []struct {
 	release, version string
+	from             cassandratest.Release
 	digests          bool // Data.db is compared with its digest
 	peeled           bool // LZ4 comes off Data.db
 	stats            bool // Statistics.db says what is in the SSTable
 }{
-	{"2.0", "jb", false, false, false},
-	{"2.1", "ka", true, true, false},
-	{"2.2", "la", true, true, false},
-	{"2.2", "lb", true, true, false},
-	{"3.0", "ma", true, true, true},
-	{"3.0", "mb", true, true, true},
-	{"3.0", "mc", true, true, true},
-	{"3.0", "md", true, true, true},
+	{"2.0", "jb", of311, false, false, false},
+	{"2.1", "ka", of311, true, true, false},
+	{"2.2", "la", of311, true, true, false},
+	{"2.2", "lb", of311, true, true, false},
+	{"3.0", "ma", of311, true, true, true},
+	{"3.0", "mb", of311, true, true, true},
+	{"3.0", "mc", of311, true, true, true},
+	{"3.0", "md", of311, true, true, true},
+	{"4.0-rc1", "na", cassandratest.Release{Release: "4.0.19", Format: "nb"}, true, true, true},
+	{"6.0-alpha2", "pa", cassandratest.Release{Release: "5.0.6", Format: "oa"}, true, true, true},
+	{"6.0-alpha2", "ea", cassandratest.Release{Release: "5.0.6", Format: "da"}, true, true, true},
 }
+
+var of311 = cassandratest.Release{Release: "3.11.19", Format: "me"}
 
 // hostID is what the operator says who the node is, for its files do not.
 const hostID = "8a065892-12ee-471a-8e14-591ed11942ad"
 
-// TestFilesOfOldReleasesComeBack backs up a stopped node of each old release, of which schema and ring are absent, and
+// TestFilesOfReleasesThatDoNotRunHereComeBack backs up a stopped node of each, of which schema and ring are absent, and
 // restores it byte for byte.
-func TestFilesOfOldReleasesComeBack(t *testing.T) {
+func TestFilesOfReleasesThatDoNotRunHereComeBack(t *testing.T) {
 	for _, old := range oldReleases {
 		t.Run(old.release+" "+old.version, func(t *testing.T) {
-			files := oldNode(t, old.version)
+			files := oldNode(t, old.version, old.from)
 			r := stoppedRig(t, files)
 			r.place(leftovers(r.path("data"), old.version, files))
 			r.ok("init", "--pack-size", "1MiB")
@@ -115,9 +122,10 @@ func (r *rig) mustSelectOld(files content) {
 func (r *rig) mustMarkDamage(files content, noticed bool) {
 	r.t.Helper()
 	damaged := make(content)
-	for name, text := range files.only("zoo/uncompressed") {
-		if strings.HasSuffix(name, "-1-Data.db") || strings.HasSuffix(name, "-1-big-Data.db") {
-			damaged[name] = text[:1000] + string(text[1000]^1) + text[1001:]
+	for _, name := range slices.Sorted(maps.Keys(files.only("zoo/uncompressed"))) {
+		if text := files[name]; strings.HasSuffix(name, "-Data.db") {
+			damaged[name] = text[:1000] + string([]byte{text[1000] ^ 1}) + text[1001:]
+			break
 		}
 	}
 	r.place(damaged)
