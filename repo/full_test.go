@@ -110,7 +110,7 @@ func TestAFullBackupComesBackFromItsCopyAlone(t *testing.T) {
 				files = append(files, noise(3, 500_000))
 				counted, counts := store.Counting(st)
 				got := fullBackup(t, openRepo(t, counted, t.TempDir()), "node-1", "tuesday", files...)
-				if got.Packs < 3 || got.Bytes < 2_800_000 || counts.Copies.Load() != int64(got.Packs) {
+				if got.Packs < 3 || got.Bytes < 2_800_000 || counts.Copies.Load() != int64(got.Packs) || got.Inside < got.Bytes/2 || got.Inside > got.Bytes {
 					t.Errorf("copied %+v with %d requests", got, counts.Copies.Load())
 				}
 				tc.after(t, r)

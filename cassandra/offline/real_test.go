@@ -20,18 +20,20 @@ import (
 	"cbk/cassandra/schema"
 )
 
-// What a node said of itself while it ran is what is read from its files when it is stopped, in every format there is.
+// What a node said of itself while it ran is what is read from its files when it is stopped, in every format there is and by every release.
 func TestAStoppedNodeSaysWhatItSaidWhileItRan(t *testing.T) {
 	for _, tt := range []struct {
 		format, release string
 		yaml            []string
 	}{
 		{"me", "3.11.19", nil},
+		{"nb", "4.0.19", nil},
+		{"nb", "4.1.10", []string{"uuid_sstable_identifiers_enabled: true"}},
 		{"nb", "5.0.6", nil},
 		{"oa", "5.0.6", []string{"storage_compatibility_mode: NONE"}},
 		{"da", "5.0.6", []string{"storage_compatibility_mode: NONE", "sstable:", "  selected_format: bti", "uuid_sstable_identifiers_enabled: true"}},
 	} {
-		t.Run(tt.format, func(t *testing.T) {
+		t.Run(tt.release+" "+tt.format, func(t *testing.T) {
 			c := cassandratest.Run(t, cassandratest.Options{Version: tt.release, Cluster: "Off Line", DataDirs: 2, Auth: true,
 				DCs: []string{"north"}, Racks: []string{"r7"}, ExtraYAML: tt.yaml})
 			n := c.Nodes[0]
@@ -47,7 +49,9 @@ func TestAStoppedNodeSaysWhatItSaidWhileItRan(t *testing.T) {
 			if log.Len() > 0 {
 				t.Errorf("log: %s", log)
 			}
-			checkCommitLog(t, n, stopped)
+			if !strings.HasPrefix(tt.release, "4.") { // which writes the segments of a 5.0
+				checkCommitLog(t, n, stopped)
+			}
 		})
 	}
 }
