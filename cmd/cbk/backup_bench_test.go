@@ -18,24 +18,6 @@ import (
 // anyNode is the host id of a node of files.
 const anyNode = "11111111-2222-3333-4444-555555555555"
 
-// stoppedRig returns a rig of a stopped node that has an empty data directory and nothing else.
-func stoppedRig(b testing.TB) *rig {
-	b.Helper()
-	r := &rig{t: b, dir: b.TempDir()}
-	for _, d := range []string{"data", "commitlog"} {
-		if err := os.Mkdir(r.path(d), 0o755); err != nil {
-			b.Fatal(err)
-		}
-	}
-	// Ports that nobody listens on: below those that the system hands out.
-	r.write("cassandra.yaml", fmt.Sprintf("cluster_name: bench\ndata_file_directories: [%s]\ncommitlog_directory: %s\n"+
-		"listen_address: 127.0.0.1\nrpc_address: 127.0.0.1\nstorage_port: 17000\nnative_transport_port: 19042\n", r.path("data"), r.path("commitlog")), 0o644)
-	r.cfg = config{Repository: r.path("repo"), PassphraseFile: r.path("pass"), StateDir: r.path("state"), Cassandra: cassandraConfig{Config: r.path("cassandra.yaml")}}
-	r.write("pass", "correct horse\n", 0o600)
-	r.save()
-	return r
-}
-
 // anew makes the repository of a rig again, and forgets what is known of the old one.
 func (r *rig) anew() {
 	r.t.Helper()
@@ -58,7 +40,7 @@ func timed(b *testing.B, cmd *exec.Cmd) time.Duration {
 // BenchmarkBackupBesideTar backs 1 GB of generated SSTables up into a new repository in a directory, as they are, in
 // turn with what a shell has for the same work. x-tar is the median of the times of backup over the times beside them.
 func BenchmarkBackupBesideTar(b *testing.B) {
-	r := stoppedRig(b)
+	r := stoppedRig(b, nil)
 	table := r.path("data/shop/docs-" + strings.Repeat("0d", 16))
 	made, err := cassandratest.Generate(b.Context(), r.path("made"), cassandratest.Docs, 2_000_000, time.Now().UnixNano(), cassandratest.GenerateOptions{})
 	if err == nil {
@@ -82,7 +64,7 @@ func BenchmarkBackupBesideTar(b *testing.B) {
 // BenchmarkManySSTables backs up 500 tables of 20 small SSTables, some 80,000 files, and then again with nothing new.
 // The files are copies of real SSTables, each with an inode of its own.
 func BenchmarkManySSTables(b *testing.B) {
-	r := stoppedRig(b)
+	r := stoppedRig(b, nil)
 	files := r.manySSTables(500, 20)
 	settle()
 	for b.Loop() {

@@ -91,7 +91,7 @@ func showDocument(c *cli.Context) (doc *showJSON, err error) {
 	for i := range chosen {
 		shown := shownNode(&chosen[i])
 		if tables {
-			if shown.NodeContent, err = content(c, s, &chosen[i]); err != nil {
+			if shown.NodeContent, err = openedContent(c, s, &chosen[i]); err != nil {
 				return nil, err
 			}
 		}

@@ -26,7 +26,7 @@ type NodeContent struct {
 	Tables       []shownTableJSON `json:"tables"`
 }
 
-func content(c *cli.Context, s *session, e *snapshot.Entry) (*NodeContent, error) {
+func openedContent(c *cli.Context, s *session, e *snapshot.Entry) (*NodeContent, error) {
 	snap, err := snapshot.Open(c.Context, s.repo, e)
 	if err != nil {
 		return nil, err

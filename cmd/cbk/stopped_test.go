@@ -29,7 +29,7 @@ func (c content) only(dirs ...string) content {
 
 // stoppedRig returns a rig of a node that is nothing but files: nobody listens where its cassandra.yaml says. Its
 // repository is still to be made.
-func stoppedRig(t *testing.T, files content) *rig {
+func stoppedRig(t testing.TB, files content) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir()}
 	if err := errors.Join(os.Mkdir(r.path("data"), 0o755), os.Mkdir(r.path("commitlog"), 0o755)); err != nil {
@@ -47,7 +47,7 @@ func stoppedRig(t *testing.T, files content) *rig {
 }
 
 // unusedPort is one of 127.0.0.1 that nobody listens on.
-func unusedPort(t *testing.T) int {
+func unusedPort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
