@@ -22,7 +22,8 @@ import (
 //	tag                                              the Cassandra snapshot to be cleared
 //
 // A fact is used only if the file has the same name, inode, size and mtime, if the mtime was older than settle when the
-// file was read, and if every blob is still known. ctime is no part of it: hard links of snapshots change it.
+// file was read, if the SSTable's digest is there and is the one of then, and if every blob is still known. ctime is no
+// part of it: hard links of snapshots change it.
 type facts struct {
 	s     *repo.Session
 	epoch uint64 // counts backups of this cache; entries not seen in this one are swept

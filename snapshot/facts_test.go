@@ -77,7 +77,7 @@ func TestTheSecondBackupReadsWhatMayHaveChanged(t *testing.T) {
 		{"all was rewritten in place, unseen but for the digest", nil, func(s *state) {
 			s.n.rewrite(file(s, "Data.db"), noise(9, 300_000))
 			s.n.rewrite(file(s, "Filter.db"), noise(9, 200))
-			s.n.rewrite(file(s, "Digest.crc32"), "digest 9")
+			s.n.rewrite(file(s, "Digest.crc32"), digest(9))
 		}, everyone, true},
 		{"the name was given to another SSTable", nil, func(s *state) {
 			for _, f := range everyone {
@@ -91,7 +91,7 @@ func TestTheSecondBackupReadsWhatMayHaveChanged(t *testing.T) {
 			if err := os.Remove(file(s, "Digest.crc32")); err != nil {
 				s.n.t.Fatal(err)
 			}
-		}, []string{always[0], always[2], always[3]}, false},
+		}, []string{always[0], always[2], always[3], kept[0], kept[1], kept[2]}, false},
 		{"a file was younger than two seconds when it was read",
 			func(s *state) { s.n.age(file(s, "Data.db"), s.r.clock.Add(time.Hour-time.Second)) }, nil, append(always, "t/nb-1-big-Data.db"), false},
 		{"a file came from the future", func(s *state) { s.n.age(file(s, "Data.db"), s.r.clock.Add(240*time.Hour)) }, nil, append(always, "t/nb-1-big-Data.db"), false},
@@ -312,23 +312,24 @@ func TestWhatTheStoreLostIsReadAndStoredAgain(t *testing.T) {
 func TestASegmentWhoseRefsAreForgottenIsReadAgain(t *testing.T) {
 	t.Parallel()
 	r, n := newRig(t), newNode(t, hostA, 1)
-	file := n.put(n.table(0, "t", 1)+"/nb-1-big-Index.db", "")
+	n.put(n.table(0, "t", 1)+"/nb-1-big-Digest.crc32", digest(1))
+	file := n.put("ks/t-"+tableID(1)+"/nb-1-big-Index.db", "")
 	if err := os.Truncate(file, (directRefs+10)*smallest); err != nil {
 		t.Fatal(err)
 	}
 	n.age(file, written)
 	r.take(n, "one")
 	r.take(n, "two")
-	r.mustOpen()
+	r.mustOpen("t/nb-1-big-Digest.crc32")
 	r.facts(hostA, func(f *facts) {
 		if err := f.s.Facts().SweepFacts([]byte("g"), func([]byte) bool { return false }); err != nil {
 			t.Fatal(err)
 		}
 	})
 	r.take(n, "three")
-	r.mustOpen("t/nb-1-big-Index.db")
+	r.mustOpen("t/nb-1-big-Digest.crc32", "t/nb-1-big-Index.db")
 	r.take(n, "four")
-	r.mustOpen()
+	r.mustOpen("t/nb-1-big-Digest.crc32")
 }
 
 func TestFactsOfWhatIsGoneAreSwept(t *testing.T) {

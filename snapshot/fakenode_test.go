@@ -117,10 +117,13 @@ func (n *fakeNode) sstable(dir, prefix string, seed byte, size int) {
 	for name, content := range map[string]string{
 		"Data.db": noise(seed, size), "Index.db": noise(seed+100, 5000), "Statistics.db": noise(seed+101, 500),
 		"Filter.db": noise(seed+102, 200), "CRC.db": noise(seed+103, 100),
-		"Digest.crc32": fmt.Sprintf("digest %d", seed), "TOC.txt": "Data.db\nTOC.txt\n"} {
+		"Digest.crc32": digest(seed), "TOC.txt": "Data.db\nTOC.txt\n"} {
 		n.put(dir+"/"+prefix+name, content)
 	}
 }
+
+// digest is what Digest.crc32 of the SSTable of a seed says: a number, of the same length for all.
+func digest(seed byte) string { return fmt.Sprintf("4%07d", seed) }
 
 // live returns the node's files as content returns those of a backup.
 func (n *fakeNode) live() map[string]string {

@@ -265,6 +265,7 @@ func TestALargeDataFileHasSegmentsOfItsKinds(t *testing.T) {
 	at := binary.BigEndian.Uint64(f.Info[len(f.Info)-8*2000:])
 	f.Data[at+20] ^= 1 // a chunk that stays as it is
 	n.putFile(dir+"/nb-1-big-", f)
+	n.put(dir+"/nb-1-big-Digest.crc32", digest(1))
 	res := r.take(n, "one")
 	r.mustHold("one", n.live())
 	r.mustCheck()
@@ -280,7 +281,7 @@ func TestALargeDataFileHasSegmentsOfItsKinds(t *testing.T) {
 		}
 	}
 	r.take(n, "two")
-	r.mustOpen()
+	r.mustOpen("t/nb-1-big-Digest.crc32")
 }
 
 func TestWhatFollowsFromALostDataFileIsRefusedWithIt(t *testing.T) {

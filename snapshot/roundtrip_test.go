@@ -106,16 +106,19 @@ func TestAFileOfManyChunksIsNamedBySegments(t *testing.T) {
 	n.age(file, written)
 	n.put("ks/u-"+tableID(2)+"/nb-1-big-Index.db", noise(1, 2<<20))
 	n.put("ks/v-"+tableID(3)+"/nb-1-big-Index.db", noise(2, 200<<10))
+	for dir := range segments {
+		n.put(dir+"/nb-1-big-Digest.crc32", digest(1))
+	}
 	r.take(n, "b")
 	s := r.snapshot("b")
 	stored := r.sstables(s)
 	for dir, want := range segments {
 		how := r.recipes(s, &stored[dir][0])
-		if how[0].segmented != (want > 0) || how[0].segmented && len(how[0].refs) != want {
-			t.Errorf("%s: segmented %v, %d refs; want %d segments", dir, how[0].segmented, len(how[0].refs), want)
+		if how[1].segmented != (want > 0) || how[1].segmented && len(how[1].refs) != want {
+			t.Errorf("%s: segmented %v, %d refs; want %d segments", dir, how[1].segmented, len(how[1].refs), want)
 		}
 		// What is rebuilt is compared with this hash on the way.
-		if hash := hashFile(t, filepath.Join(n.Layout().DataDirs[0], dir, "nb-1-big-Index.db")); hash != stored[dir][0].Components[0].Hash {
+		if hash := hashFile(t, filepath.Join(n.Layout().DataDirs[0], dir, "nb-1-big-Index.db")); hash != stored[dir][0].Components[1].Hash {
 			t.Errorf("%s: the description has another hash than the file", dir)
 		}
 		if err := s.Content(t.Context(), []Page{{SSTables: stored[dir][:1]}}, discard, func(_ File, err error) error { return err }); err != nil {
@@ -123,7 +126,7 @@ func TestAFileOfManyChunksIsNamedBySegments(t *testing.T) {
 		}
 	}
 	r.take(n, "again")
-	r.mustOpen() // their blobs are known through the segments
+	r.mustOpen("t/nb-1-big-Digest.crc32", "u/nb-1-big-Digest.crc32", "v/nb-1-big-Digest.crc32") // blobs are known through the segments
 	if diff := cmp.Diff(stored, r.sstables(r.snapshot("again"))); diff != "" {
 		t.Errorf("an unchanged node is described in another way:\n%s", diff)
 	}

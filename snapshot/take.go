@@ -93,8 +93,9 @@ func (w *writing) fact() *sstableFact {
 func (w *writing) component(i int) string { return strings.TrimPrefix(w.in.Files[i].Name, w.prefix) }
 
 // components stores the files. The digest goes first: if it is another, the name was reused and nothing remembered under
-// it counts. Then Data.db with what may follow from it.
+// it counts; nor does it if no digest can tell. Then Data.db with what may follow from it.
 func (w *writing) components(ctx context.Context) error {
+	told := false
 	for i := range w.in.Files {
 		if !isDigest(w.component(i)) {
 			continue
@@ -106,6 +107,10 @@ func (w *writing) components(ctx context.Context) error {
 		if old.hash != w.files[i].hash {
 			w.known = nil
 		}
+		told = told || w.files[i].size > 0 && w.files[i].damage == ""
+	}
+	if !told {
+		w.known = nil
 	}
 	if err := w.data(ctx); err != nil {
 		return err
@@ -131,17 +136,46 @@ func (w *writing) file(ctx context.Context, i int) error {
 	return w.content(ctx, i, "")
 }
 
-// content reads a component and stores its bytes; small content goes into the page. why says what kept a Data.db from a
-// better recipe.
+// maxReads bounds how often a component is read that changes meanwhile.
+const maxReads = 3
+
+// content stores a component by its bytes. why says what kept a Data.db from a better recipe. TOC.txt, when an index is
+// built, and Filter.db, when Cassandra starts, are written anew through the inode that the snapshot shares: what changed
+// while it was read is read again.
 func (w *writing) content(ctx context.Context, i int, why string) error {
+	for range maxReads {
+		fact, small, err := w.read(ctx, i)
+		if w.changed(i) && ctx.Err() == nil {
+			continue
+		}
+		if err == nil {
+			w.done(i, fact, small, fact.size, why)
+		}
+		return err
+	}
+	return fmt.Errorf("read component %s: it changed each of the %d times it was read", w.in.Files[i].Path, maxReads)
+}
+
+// changed looks at a file again and reports whether it is no longer as it was listed; from then on it is listed as it is.
+func (w *writing) changed(i int) bool {
+	old := &w.in.Files[i]
+	f, err := node.StatFile(old.Path)
+	if err != nil || f.Inode == old.Inode && f.Size == old.Size && f.ModTime.Equal(old.ModTime) {
+		return false
+	}
+	*old = f
+	return true
+}
+
+// read reads a component once and stores its bytes; small content goes into the page.
+func (w *writing) read(ctx context.Context, i int) (fact fileFact, small []byte, err error) {
 	in, err := w.open(ctx, i)
 	if err != nil {
-		return err
+		return fact, nil, err
 	}
 	defer in.Close()
 	taken := w.fingerprint(i)
 	body := io.TeeReader(in, taken)
-	var small []byte
 	if in.fact.size <= inlineLimit {
 		small, err = io.ReadAll(body)
 	} else {
@@ -151,11 +185,10 @@ func (w *writing) content(ctx context.Context, i int, why string) error {
 		err = in.whole()
 	}
 	if err != nil {
-		return in.fail(err)
+		return fact, nil, in.fail(err)
 	}
 	taken.end(w, i, &in.fact)
-	w.done(i, in.fact, small, in.fact.size, why)
-	return nil
+	return in.fact, small, nil
 }
 
 // unchanged reports whether a file need not be read.

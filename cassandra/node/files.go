@@ -89,7 +89,7 @@ func (t TableDir) list(sub string) ([]SSTable, error) {
 // add puts one file to the SSTable it belongs to.
 func (t TableDir) add(found map[sstable.Descriptor]*SSTable, sub, name string) error {
 	full := filepath.Join(t.Path, sub, name)
-	file, err := statFile(full)
+	file, err := StatFile(full)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,8 @@ func (t TableDir) add(found map[sstable.Descriptor]*SSTable, sub, name string) e
 	return nil
 }
 
-func statFile(full string) (File, error) {
+// StatFile tells the identity of a file, and refuses one that is not regular.
+func StatFile(full string) (File, error) {
 	info, err := os.Lstat(full)
 	if err != nil {
 		return File{}, err
