@@ -68,6 +68,60 @@ func TestAMemberThatIsDownIsExpected(t *testing.T) {
 	r.mustTell(told{"shop", "monday", "node-a", "addr-b", false})
 }
 
+func TestNodesOfEveryDatacenterAreExpected(t *testing.T) {
+	t.Parallel()
+	r, a, b := newRig(t), oneTable(t, hostA), oneTable(t, hostB)
+	far := member(hostB, ring.Normal)
+	far.DC, far.Rack = "dc2", "r7"
+	a.members.Members = append(a.members.Members, far)
+	b.members, b.id.DC = a.members, "dc2"
+	r.take(a, "monday")
+	r.mustTell(told{"shop", "monday", "node-a", "addr-b", false})
+	if missing := r.list()[0].Missing; missing[0].DC != "dc2" || missing[0].Rack != "r7" {
+		t.Errorf("missing: %+v", missing)
+	}
+	r.take(b, "monday")
+	r.mustTell(told{"shop", "monday", "node-a node-b", "", true})
+}
+
+// Words that name objects, folders or states of cbk, or of other tools, mean nothing in the name of a backup.
+func TestABackupMayBeNamedByAnyWord(t *testing.T) {
+	t.Parallel()
+	r, n := newRig(t), oneTable(t, hostA)
+	names := []string{"restarted-node5", "finished", "started", "tokenmap", "manifest.json", "d", "data", "config", "packs",
+		"snapshots", "pending", "deleted", "full", "gc", "latest", "None", "0", "*", ".."}
+	want := n.live()
+	for _, name := range names {
+		r.take(n, name)
+	}
+	var got []string
+	for _, b := range r.list() {
+		got = append(got, b.Name)
+	}
+	if diff := cmp.Diff(names, got); diff != "" {
+		t.Fatalf("listed (-want +got):\n%s", diff)
+	}
+	if rep, err := Check(t.Context(), r.seen, false); err != nil || !rep.OK() || rep.Backups != len(names) {
+		t.Fatalf("check: %+v, %v", rep, err)
+	}
+	// One after the other goes, and takes nothing of those that are left.
+	for i, name := range names {
+		b, err := Find(t.Context(), r.seen, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.seen.Delete(t.Context(), b.Nodes[0].root.At.Name(), nil); err != nil {
+			t.Fatalf("delete %q: %v", name, err)
+		}
+		if left := r.list(); len(left) != len(names)-i-1 {
+			t.Fatalf("%d backups are left after %q", len(left), name)
+		}
+		if i == len(names)/2 {
+			r.mustHold(names[len(names)-1], want)
+		}
+	}
+}
+
 func TestTwoClustersMayUseOneBackupName(t *testing.T) {
 	t.Parallel()
 	r, a, b := newRig(t), oneTable(t, hostA), oneTable(t, hostB)

@@ -146,6 +146,41 @@ func TestMD5IsOfTheWholeFileAndAskedForLaterReadsAgain(t *testing.T) {
 	}
 }
 
+// Sizes that are multiples of those a file is cut by have no last part of their own.
+func TestFilesOfWholePartsAreStoredOnceWithMD5(t *testing.T) {
+	t.Parallel()
+	r, n := newRig(t), newNode(t, hostA, 1)
+	r.clock = written.AddDate(0, 0, 1)
+	dir := n.table(0, "t", 1)
+	n.put(dir+"/nb-1-big-Digest.crc32", digest(1))
+	for name, size := range map[string]int{"Data.db": 2 << 20, "Index.db": smallest, "Filter.db": 64 << 10, "Summary.db": inlineLimit} {
+		n.put(dir+"/nb-1-big-"+name, strings.Repeat("\x00", size)) // zeros are cut at every least size
+	}
+	n.put(dir+"/nb-1-big-SI_x.db", noise(3, 1<<20))
+	opt := r.options("one")
+	opt.MD5 = true
+	if _, err := Take(t.Context(), r.repo, n, opt); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 {
+		r.opened, opt.Name = nil, fmt.Sprint("again", i)
+		res, err := Take(t.Context(), r.repo, n, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.mustOpen("t/nb-1-big-Digest.crc32", "t/nb-1-big-Summary.db")
+		if table := r.snapshot(opt.Name).Node.Tables[0]; table.BytesNew != 0 || table.BytesStored != 0 || res.Unchanged != res.Files {
+			t.Errorf("%d of %d files unchanged, table: %+v", res.Unchanged, res.Files, table.Cost)
+		}
+		one := r.only(r.snapshot(opt.Name))
+		for _, c := range one.Components {
+			if sum := md5.Sum([]byte(n.live()["0/"+dir+"/"+one.Prefix+c.Name])); string(c.MD5) != string(sum[:]) {
+				t.Errorf("%s has another MD5", c.Name)
+			}
+		}
+	}
+}
+
 func TestOnlyChosenTablesAreBackedUpAndTheBackupSaysSo(t *testing.T) {
 	t.Parallel()
 	r, n := newRig(t), newNode(t, hostA, 1)

@@ -82,6 +82,37 @@ func TestTLSIsVerifiedUnlessSaidOtherwise(t *testing.T) {
 	}
 }
 
+// A region is a word that requests are signed with: it never leads away from the endpoint that is given.
+func TestAnyRegionGoesToTheEndpointThatIsGiven(t *testing.T) {
+	srv := server.MinIO(t, "")
+	srv.Setenv(t)
+	for _, from := range []string{"the URL", "the environment"} {
+		for _, region := range []string{"default", "eu-nowhere-9", "us-east-1", "eu-central-1", "RegionOne"} {
+			t.Run(region+" from "+from, func(t *testing.T) {
+				params := "&region=" + region
+				if from == "the environment" {
+					t.Setenv("AWS_REGION", region)
+					params = ""
+				}
+				s := open(t, srv.Path("region-of-"+from[4:])+params, store.Options{})
+				defer s.Close()
+				name := "packs/" + region
+				if err := s.Create(t.Context(), name, []byte(region)); err != nil {
+					t.Fatal(err)
+				}
+				there, err := srv.S3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("cbk"), Key: aws.String("region-of-" + from[4:] + "/" + name)})
+				if err != nil {
+					t.Fatalf("it is not on the server: %v", err)
+				}
+				there.Body.Close()
+				if got, err := s.Get(t.Context(), name, 100); err != nil || string(got) != region {
+					t.Errorf("%q, %v", got, err)
+				}
+			})
+		}
+	}
+}
+
 // runOn runs tests on one server, each with its environment.
 func runOn(t *testing.T, srv server.Store, tests map[string]func(*testing.T, server.Store)) {
 	for name, test := range tests {
