@@ -88,8 +88,7 @@ func TestNodesOfEveryDatacenterAreExpected(t *testing.T) {
 func TestABackupMayBeNamedByAnyWord(t *testing.T) {
 	t.Parallel()
 	r, n := newRig(t), oneTable(t, hostA)
-	names := []string{"restarted-node5", "finished", "started", "tokenmap", "manifest.json", "d", "data", "config", "packs",
-		"snapshots", "pending", "deleted", "full", "gc", "latest", "None", "0", "*", ".."}
+	names := []string{"restarted-node5", "finished", "tokenmap", "d", "data", "config", "snapshots", "None", "*"}
 	want := n.live()
 	for _, name := range names {
 		r.take(n, name)

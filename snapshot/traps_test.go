@@ -211,6 +211,10 @@ func TestNoTrapOfTheFastPathMakesABackupWrong(t *testing.T) {
 			func(s *site) { s.overwrite("Filter.db", noise(9, 400)) },
 			func(s *site) { s.overwrite("Filter.db", noise(102+1, 200)) },
 		}, with("t/nb-1-big-Filter.db")},
+		{"Filter.db grows in place and has the mtime of before", nil, []func(*site){func(s *site) {
+			s.overwrite("Filter.db", noise(9, 201))
+			s.n.age(s.path("Filter.db"), written)
+		}}, with("t/nb-1-big-Filter.db")},
 		{"Filter.db is rebuilt twice within one tick of the clock, with a backup between", nil, []func(*site){
 			func(s *site) {
 				s.overwrite("Filter.db", noise(9, 200))
