@@ -246,6 +246,9 @@ func TestNoTrapOfTheFastPathMakesABackupWrong(t *testing.T) {
 			[]func(*site){func(s *site) { s.overwrite("TOC.txt", "Data.db\nTOC.txt\nSI_x.db\n") }}, always},
 		{"TOC.txt is rewritten with the same size and mtime", nil,
 			[]func(*site){func(s *site) { s.n.rewrite(s.path("TOC.txt"), "TOC.txt\nData.db\n") }}, always},
+		{"TOC.txt of many components is rewritten with the same size and mtime",
+			func(s *site) { s.overwrite("TOC.txt", strings.Repeat("Data.db\nTOC.txt\n", 20)) },
+			[]func(*site){func(s *site) { s.n.rewrite(s.path("TOC.txt"), strings.Repeat("TOC.txt\nData.db\n", 20)) }}, always},
 		{"TOC.txt is appended to while it is read", nil, []func(*site){func(s *site) {
 			s.during("TOC.txt", func(string) { s.overwrite("TOC.txt", "Data.db\nTOC.txt\nSI_x.db\n") })
 		}}, append(with(), "t/nb-1-big-TOC.txt")},
@@ -281,6 +284,8 @@ func TestNoTrapOfTheFastPathMakesABackupWrong(t *testing.T) {
 			[]func(*site){func(s *site) { s.reuse(9, true) }}, slices.DeleteFunc(slices.Clone(all), isDigestPath)},
 		{"the name is reused and both digests are empty files", func(s *site) { s.n.put(s.rel()+"/nb-1-big-Digest.crc32", "") },
 			[]func(*site){func(s *site) { s.reuse(9, true) }}, all},
+		{"the name is reused and both digests are no numbers", func(s *site) { s.n.put(s.rel()+"/nb-1-big-Digest.crc32", "no digit") },
+			[]func(*site){func(s *site) { s.reuse(9, true); s.n.rewrite(s.path("Digest.crc32"), "no digit") }}, all},
 		{"the name is reused and the digest went away", nil,
 			[]func(*site){func(s *site) { s.reuse(9, true); drop(s, "Digest.crc32") }}, slices.DeleteFunc(slices.Clone(all), isDigestPath)},
 		{"an operator's snapshot of before the name was reused is backed up in between", func(s *site) {
