@@ -34,6 +34,9 @@ type Options struct {
 
 	Tokens [][]string // tokens of each node; Vnodes of them, evenly spread, where missing
 
+	LocalSystem  bool // a directory of their own for the node's own system keyspaces; since 4.0
+	AutoSnapshot bool // a snapshot of a table that is dropped or emptied
+
 	TLS        bool // CQL over TLS only
 	ClientAuth bool // with TLS: clients show a certificate too
 	JMX        bool // JMX over TLS, with a user and certificates on both sides

@@ -94,12 +94,15 @@ func (n *Node) yaml() string {
 	for _, dir := range n.dataDirs() {
 		fmt.Fprintf(&data, "    - %s\n", n.path(dir))
 	}
-	auth := ""
+	more := ""
+	if o.LocalSystem {
+		more = "local_system_data_file_directory: " + n.path("data/local") + "\n"
+	}
 	if o.Auth {
-		auth = "authenticator: PasswordAuthenticator\nauthorizer: CassandraAuthorizer\n"
+		more += "authenticator: PasswordAuthenticator\nauthorizer: CassandraAuthorizer\n"
 	}
 	if o.TLS {
-		auth += n.encryption()
+		more += n.encryption()
 	}
 	return fmt.Sprintf(`cluster_name: '%s'
 num_tokens: %d
@@ -126,10 +129,10 @@ concurrent_reads: 8
 concurrent_writes: 8
 disk_failure_policy: stop
 commit_failure_policy: stop
-auto_snapshot: false
+auto_snapshot: %t
 %s%s`, o.Cluster, len(n.tokens()), strings.Join(n.tokens(), ","), n.Address, storagePort, cqlPort, data.String(),
 		n.path("data/commitlog"), n.path("data/saved_caches"), n.path("data/hints"), n.path("data/cdc_raw"),
-		strings.Join(n.cluster.addresses(), ","), n.cluster.platform.number.yaml(), auth, strings.Join(append(o.ExtraYAML, ""), "\n"))
+		strings.Join(n.cluster.addresses(), ","), n.cluster.platform.number.yaml(), o.AutoSnapshot, more, strings.Join(append(o.ExtraYAML, ""), "\n"))
 }
 
 // tokens are those the options give the node. Otherwise the tokens of all nodes

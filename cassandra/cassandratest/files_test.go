@@ -74,14 +74,14 @@ func TestEveryToolRunsItsClass(t *testing.T) {
 }
 
 func TestTheFilesOfANodeFitItsConfig(t *testing.T) {
-	c := written(t, Options{Nodes: 2, DataDirs: 3, Cluster: "Two Words", Auth: true, ExtraYAML: []string{"a: 1", "b: 2"}})
+	c := written(t, Options{Nodes: 2, DataDirs: 3, Cluster: "Two Words", Auth: true, LocalSystem: true, AutoSnapshot: true, ExtraYAML: []string{"a: 1", "b: 2"}})
 	for _, n := range c.Nodes {
 		client, err := n.client()
 		if err != nil {
 			t.Fatal(err)
 		}
 		l := client.Layout()
-		want := []string{n.path("data/data"), n.path("data/data2"), n.path("data/data3")}
+		want := []string{n.path("data/data"), n.path("data/data2"), n.path("data/data3"), n.path("data/local")}
 		if diff := cmp.Diff(want, l.DataDirs); diff != "" || l.ClusterName != "Two Words" {
 			t.Errorf("cluster %q, data directories (-want +got):\n%s", l.ClusterName, diff)
 		}
@@ -89,7 +89,7 @@ func TestTheFilesOfANodeFitItsConfig(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, line := range []string{"authenticator: PasswordAuthenticator", "a: 1", "b: 2", "listen_address: " + n.Address} {
+		for _, line := range []string{"authenticator: PasswordAuthenticator", "auto_snapshot: true", "a: 1", "b: 2", "listen_address: " + n.Address} {
 			if !slices.Contains(strings.Split(string(yaml), "\n"), line) {
 				t.Errorf("no line %q", line)
 			}

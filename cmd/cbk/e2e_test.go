@@ -265,10 +265,12 @@ func (r *rig) mustBeSnapshot(dir string, kept backupJSON) {
 	}
 }
 
+// dataDirs are the node's data directories, that of the system keyspaces last where they have their own.
 func (r *rig) dataDirs() []string {
 	r.t.Helper()
 	var y struct {
-		Dirs []string `yaml:"data_file_directories"`
+		Dirs  []string `yaml:"data_file_directories"`
+		Local string   `yaml:"local_system_data_file_directory"`
 	}
 	b, err := os.ReadFile(r.node.YAML())
 	if err == nil {
@@ -276,6 +278,9 @@ func (r *rig) dataDirs() []string {
 	}
 	if err != nil {
 		r.t.Fatal(err)
+	}
+	if y.Local != "" {
+		y.Dirs = append(y.Dirs, y.Local)
 	}
 	return y.Dirs
 }

@@ -64,12 +64,12 @@ func (all *trio) shop() {
 	}
 }
 
-// compressions counts the SSTables of the shop on the disk of a node by the table's compression, its chunk length and table.
-func (r *rig) compressions() map[string]int {
+// compressions counts the SSTables of a keyspace on the disk of a node by their compression, its chunk length and table.
+func (r *rig) compressions(keyspace string) map[string]int {
 	r.t.Helper()
 	found := make(map[string]int)
 	for _, dir := range r.dataDirs() {
-		files, err := filepath.Glob(filepath.Join(dir, "shop", "*", "*-Data.db"))
+		files, err := filepath.Glob(filepath.Join(dir, keyspace, "*", "*-Data.db"))
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -112,7 +112,7 @@ func TestThreeNodesOfSeveralCompressionsComeBackRowByRow(t *testing.T) {
 		}
 	}
 	for _, r := range all.nodes {
-		if diff := cmp.Diff(want, r.compressions()); diff != "" {
+		if diff := cmp.Diff(want, r.compressions("shop")); diff != "" {
 			t.Fatalf("SSTables on %s (-want +got):\n%s", r.node.Address, diff)
 		}
 	}
@@ -129,7 +129,7 @@ func TestThreeNodesOfSeveralCompressionsComeBackRowByRow(t *testing.T) {
 		if got.Node.HostID != hosts[i] || got.Queried != 3 || len(got.Refused) != 0 {
 			t.Errorf("restore of node %d: %+v", i+1, got)
 		}
-		if diff := cmp.Diff(want, r.compressions()); diff != "" {
+		if diff := cmp.Diff(want, r.compressions("shop")); diff != "" {
 			t.Errorf("SSTables restored on %s (-want +got):\n%s", r.node.Address, diff)
 		}
 	}
