@@ -115,18 +115,23 @@ var standard = []string{sstable.Data, sstable.Index, sstable.Summary, sstable.Pa
 	sstable.CompressionInfo, sstable.CRC, sstable.Filter, sstable.Digest, sstable.DigestAdler, sstable.DigestSHA1}
 
 // lacking names the components without which the SSTable is not whole: those no SSTable goes without, and those it lists
-// itself.
+// itself. One that was streamed as whole files lists none until the node opens it again: SSTableZeroCopyWriter leaves
+// TOC.txt to TOCComponent.loadOrCreate. It has CompressionInfo.db or, without compression, CRC.db.
 func (w *writing) lacking() (names []string) {
-	need := []string{sstable.Data, sstable.Statistics, sstable.TOC, sstable.Index}
+	need := []string{sstable.Data, sstable.Statistics, sstable.Index}
 	if w.in.Desc.Format == "bti" {
-		need[3] = sstable.Partitions
+		need[2] = sstable.Partitions
 	}
 	for _, name := range w.listed {
 		if slices.Contains(standard, name) && !slices.Contains(need, name) {
 			need = append(need, name)
 		}
 	}
-	return slices.DeleteFunc(need, func(name string) bool { return w.index(name) >= 0 })
+	names = slices.DeleteFunc(need, func(name string) bool { return w.index(name) >= 0 })
+	if w.index(sstable.TOC) < 0 && w.index(sstable.CompressionInfo) < 0 && w.index(sstable.CRC) < 0 {
+		names = append(names, sstable.CompressionInfo+" or "+sstable.CRC)
+	}
+	return names
 }
 
 // damage is what is wrong with the SSTable on the node, in the order of its files.
