@@ -249,13 +249,7 @@ func TestRestoredDirectoryIsTheSnapshotByteForByte(t *testing.T) {
 // mustBeSnapshot compares restored files with the snapshot that the backup has left on the node.
 func (r *rig) mustBeSnapshot(dir string, kept backupJSON) {
 	r.t.Helper()
-	live, restored := make(map[string]string), make(map[string]string)
-	for _, dataDir := range r.dataDirs() {
-		collect(r.t, dataDir, live, func(rel string) (string, bool) {
-			before, after, found := strings.Cut(rel, "/snapshots/"+kept.SnapshotLeft+"/")
-			return before + "/" + after, found && after != "manifest.json" && after != "schema.cql"
-		})
-	}
+	live, restored := r.snapshot(kept.SnapshotLeft, r.dataDirs()...), make(map[string]string)
 	collect(r.t, dir, restored, func(rel string) (string, bool) { return rel, true })
 	if diff := cmp.Diff(live, restored); diff != "" {
 		r.t.Fatalf("restored files differ from the snapshot (-snapshot +restored):\n%s", diff)
@@ -263,6 +257,19 @@ func (r *rig) mustBeSnapshot(dir string, kept backupJSON) {
 	if len(live) != kept.Files {
 		r.t.Errorf("%d files in the snapshot, the backup says %d", len(live), kept.Files)
 	}
+}
+
+// snapshot reads the files of a snapshot in some data directories, by the names that they have in the live directories.
+func (r *rig) snapshot(tag string, dataDirs ...string) map[string]string {
+	r.t.Helper()
+	files := make(map[string]string)
+	for _, dir := range dataDirs {
+		collect(r.t, dir, files, func(rel string) (string, bool) {
+			before, after, found := strings.Cut(rel, "/snapshots/"+tag+"/")
+			return before + "/" + after, found && after != "manifest.json" && after != "schema.cql"
+		})
+	}
+	return files
 }
 
 // dataDirs are the node's data directories, that of the system keyspaces last where they have their own.

@@ -23,12 +23,16 @@ type trio struct {
 	nodes   []*rig
 }
 
-// newTrio starts three nodes. Cassandra would flush a table of Zstd with LZ4, were it not told otherwise; and on a machine
-// with much else to do, two seconds for a write and the usual doubt about a silent neighbour would fail the test.
+// patient is what a node is told on a machine with much else to do: two seconds for a write and the usual doubt about a
+// silent neighbour would fail the test.
+func patient(more ...string) []string {
+	return append(more, "write_request_timeout: 30s", "read_request_timeout: 30s", "range_request_timeout: 30s", "phi_convict_threshold: 16")
+}
+
+// newTrio starts three nodes. Cassandra would flush a table of Zstd with LZ4, were it not told otherwise.
 func newTrio(t *testing.T) *trio {
 	t.Helper()
-	c := cassandratest.Run(t, cassandratest.Options{Nodes: 3, Cluster: "three", ExtraYAML: []string{"flush_compression: table",
-		"write_request_timeout: 30s", "read_request_timeout: 30s", "range_request_timeout: 30s", "phi_convict_threshold: 16"}})
+	c := cassandratest.Run(t, cassandratest.Options{Nodes: 3, Cluster: "three", ExtraYAML: patient("flush_compression: table")})
 	all := &trio{t: t, cluster: c}
 	for _, n := range c.Nodes {
 		r := rigOf(t, n)
