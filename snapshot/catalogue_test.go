@@ -105,7 +105,7 @@ func TestABackupMayBeNamedByAnyWord(t *testing.T) {
 	}
 	// One after the other goes, and takes nothing of those that are left.
 	for i, name := range names {
-		b, err := Find(t.Context(), r.seen, name)
+		b, err := Find(t.Context(), r.seen, name, "")
 		if err != nil {
 			t.Fatal(err)
 		}

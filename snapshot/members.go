@@ -47,7 +47,7 @@ func membersOf(r *ring.Ring) (Members, error) {
 	if err != nil {
 		return Members{}, err
 	}
-	return Members{Normal: len(hosts), Others: len(r.Members) - len(hosts), HostIDs: HostsDigest(hosts), Topology: digest(doc)}, nil
+	return Members{Normal: len(hosts), Others: len(r.Members) - len(hosts), HostIDs: HostsDigest(hosts), Topology: shortHash(doc)}, nil
 }
 
 // HostsDigest is the digest of a set of host ids, upper and lower case being one.
@@ -57,11 +57,11 @@ func HostsDigest(hosts []string) string {
 		lower[i] = strings.ToLower(h)
 	}
 	slices.Sort(lower)
-	return digest([]byte(strings.Join(slices.Compact(lower), "\n")))
+	return shortHash([]byte(strings.Join(slices.Compact(lower), "\n")))
 }
 
-// digest is short: what it is compared with is signed like itself.
-func digest(b []byte) string {
+// shortHash is short: what it is compared with is signed like itself.
+func shortHash(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:16])
 }

@@ -251,7 +251,7 @@ func (e *everything) destroy() {
 }
 
 // directories lists the directories of tables below a restored directory.
-func directories(t *testing.T, dir string) (names []string) {
+func directories(t testing.TB, dir string) (names []string) {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(dir, "*", "*"))
 	if err != nil {
