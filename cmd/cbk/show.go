@@ -74,7 +74,7 @@ func showDocument(c *cli.Context) (doc *showJSON, err error) {
 	if err != nil {
 		return nil, err
 	}
-	doc = &showJSON{Schema: "cbk.show/1", listedJSON: listed(b), Absent: b.Missing}
+	doc = &showJSON{Schema: "cbk.show/1", listedJSON: listed(b), Absent: append([]ring.Member{}, b.Missing...)}
 	if _, known := b.Restorable(); known {
 		if doc.Coverage, err = b.Coverage(c.Context, s.repo); err != nil {
 			return nil, err
