@@ -35,6 +35,7 @@ type seen struct {
 	aborts    map[string]string   // reasons by snapshot id
 	deletions map[string]deletion // by snapshot id
 	condemned [][]condemned
+	records   map[string]string // bodies of holds and results of checks, by kind
 }
 
 // readAll reads every object there is.
@@ -49,7 +50,7 @@ func readAll(objects map[string][]byte) (all *seen, err error) {
 		}
 	}()
 	all = &seen{second: openSecond(objects, passphrase), backups: make(map[string]nodeBackup),
-		aborts: make(map[string]string), deletions: make(map[string]deletion)}
+		aborts: make(map[string]string), deletions: make(map[string]deletion), records: make(map[string]string)}
 	for name, object := range all.objects {
 		kind, rest, _ := strings.Cut(name, "/")
 		domain, last, _ := strings.Cut(rest, "/")
@@ -59,6 +60,9 @@ func readAll(objects map[string][]byte) (all *seen, err error) {
 			all.readTail(object, host)
 		case kind == "deleted":
 			all.deletions[last] = all.readDeletion(domain, last)
+		case kind == "holds" || kind == "checks":
+			demand(fmt.Sprintf("%x", sum(object)) == rest, "%s has another hash", name)
+			all.records[kind] += all.readRecord(kind, object)
 		case kind == "gc":
 			all.condemned = append(all.condemned, all.readTombstone(domain, last))
 		case kind == "snapshots" && isRecord(object):
@@ -95,6 +99,11 @@ func TestASecondReader(t *testing.T) {
 	t.Run("finds every file as it was", func(t *testing.T) { compareBackups(t, s, &m) })
 	t.Run("meets every kind of recipe", func(t *testing.T) { compareRecipes(t, s) })
 	t.Run("tells which attempt is the backup", func(t *testing.T) { compareAttempts(t, s) })
+	t.Run("reads what is said of the whole", func(t *testing.T) {
+		if !maps.Equal(s.records, m.records) {
+			t.Errorf("records %v, made were %v", s.records, m.records)
+		}
+	})
 	t.Run("finds in packs what shards say of them", func(t *testing.T) { compareTails(t, s) })
 	t.Run("knows the keys that a writer is told", func(t *testing.T) { compareKeys(t, s, m.key) })
 	t.Run("refuses a bit flipped anywhere", func(t *testing.T) { flipEverywhere(t, objects) })

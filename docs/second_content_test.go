@@ -262,7 +262,7 @@ type deletion struct {
 
 func (s *second) readDeletion(domain, id string) (d deletion) {
 	name := "deleted/" + domain + "/" + id
-	body, _, _ := s.openSigned(s.objects[name], classDeletion, domain, name)
+	body, _, _ := s.openSigned(s.objects[name], classRecord, domain, name)
 	c := cursor{body}
 	d.root, d.author = c.hash(), c.keyID()
 	c.number(mostNumber)
@@ -289,4 +289,10 @@ func (s *second) readTombstone(domain, number string) (groups []condemned) {
 	})
 	c.end()
 	return groups
+}
+
+// readRecord reads a hold or the result of a check.
+func (s *second) readRecord(kind string, object []byte) string {
+	body, _, _ := s.openSigned(object, classRecord, "*", kind)
+	return string(body)
 }

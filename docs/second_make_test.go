@@ -39,6 +39,8 @@ type made struct {
 	dir   string
 	files map[string]map[string]string
 	key   string // the key file of a writer
+
+	records map[string]string // bodies of holds and results of checks, by kind
 }
 
 // maker makes a repository with cbk itself.
@@ -73,12 +75,14 @@ func makeRepository(t *testing.T) made {
 	m.node.putCompressed()
 	m.take(second, "tuesday", snapshot.ModeDifferential)
 	m.collect()
+	m.say()
 	return m.made
 }
 
 func newMaker(t *testing.T) *maker {
 	t.Helper()
 	m := &maker{t: t, made: made{dir: t.TempDir(), files: make(map[string]map[string]string)}}
+	m.records = map[string]string{"holds": `{"backup":"full"}`, "checks": "all is well"}
 	var err error
 	m.st, err = store.Open(t.Context(), "file://"+m.dir, store.Options{})
 	m.must(err)
@@ -172,6 +176,20 @@ func (m *maker) collect() {
 	m.t.Helper()
 	_, err := m.owner.GC(m.t.Context(), host, repo.GCOptions{Now: time.Now})
 	m.must(err)
+}
+
+// say has a reader add a record of each kind.
+func (m *maker) say() {
+	m.t.Helper()
+	text, _, err := m.owner.ExportKey(m.t.Context(), roles.RoleReader, nil)
+	m.must(err)
+	file, err := roles.ParseKeyFile(text)
+	m.must(err)
+	r := m.open(roles.WithKeyFile(file))
+	for kind, body := range m.records {
+		_, err := r.AddRecord(m.t.Context(), repo.RecordKind(kind), []byte(body))
+		m.must(err)
+	}
 }
 
 func (m *maker) remove(name string) {

@@ -47,7 +47,7 @@ const (
 	ClassSlot     // package roles
 	ClassRootBody // the rest of a root
 	ClassAbort    // stands where a root would: the attempt is dead
-	ClassRecord   // deletion records
+	ClassRecord   // deletion records, holds, results of checks
 	ClassEpoch    // tombstones
 )
 

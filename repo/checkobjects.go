@@ -43,7 +43,7 @@ func (c *Checker) trust(ctx context.Context) error {
 	return nil
 }
 
-// records opens pending roots and tombstones.
+// records opens pending roots and tombstones, holds and results of checks.
 func (c *Checker) records(ctx context.Context) error {
 	for _, name := range c.inv.records {
 		var err error
@@ -54,6 +54,14 @@ func (c *Checker) records(ctx context.Context) error {
 		}
 		// What another command has removed since the listing is no damage.
 		if err := c.note(ignoreMissing(err)); err != nil {
+			return err
+		}
+	}
+	if !c.inv.said {
+		return nil
+	}
+	for _, kind := range []RecordKind{HoldRecord, CheckRecord} {
+		if err := c.repo.Records(ctx, kind, func(_ Record, err error) error { return c.note(err) }); err != nil {
 			return err
 		}
 	}

@@ -59,3 +59,12 @@ func Deleted(root string) string { return sibling(deadPrefix, root) }
 func (r *Repo) Superseded(ctx context.Context) ([]string, error) {
 	return roles.Superseded(r.trust.Trust, openKeyObjects(ctx, r.st, r.identity, "").all())
 }
+
+// ForgeRecord makes a record that r signs, sealed under the key of the whole as holder has it.
+func (r *Repo) ForgeRecord(holder *Repo, kind RecordKind, body []byte) ([]byte, error) {
+	d, err := holder.domain(roles.Whole)
+	if err != nil {
+		return nil, err
+	}
+	return r.sealSigned(d, pack.ClassRecord, string(kind), body), nil
+}

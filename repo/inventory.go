@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"cbk/pack"
+	"cbk/repo/roles"
 	"cbk/repo/store"
 )
 
@@ -22,6 +23,7 @@ type Inventory struct {
 	trust    []string
 	sessions []string
 	records  []string // pending roots and tombstones
+	said     bool     // there are holds or results of checks
 	shards   map[string][]string
 	packs    map[pack.ID]int64
 
@@ -47,7 +49,8 @@ func (r *Repo) Inventory(ctx context.Context) (*Inventory, error) {
 		switch {
 		case kind == Stranger:
 			inv.Strangers++
-		case inDomain(kind) && !inv.enter(r, domainOf(i.Name)), kind == KindFull && !inv.copied(r, i):
+		case kind == KindRecord && !r.sees(roles.Whole), kind == KindWanted && !r.sees(domainOf(i.Name)),
+			inDomain(kind) && !inv.enter(r, domainOf(i.Name)), kind == KindFull && !inv.copied(r, i):
 			inv.Unseen++
 		default:
 			inv.add(kind, i)
@@ -85,6 +88,8 @@ func (inv *Inventory) add(kind Kind, i store.Info) {
 		inv.trust = append(inv.trust, i.Name)
 	case KindSession:
 		inv.sessions = append(inv.sessions, i.Name)
+	case KindRecord:
+		inv.said = true
 	case KindPending, KindEpoch:
 		inv.records = append(inv.records, i.Name)
 	case KindPack:

@@ -28,7 +28,9 @@ const (
 	KindEpoch   // a tombstone
 	KindDeleted // a deletion record
 	KindSession // a session key, sealed anew
-	KindRecord  // holds, results of checks, wanted blobs, audit
+	KindRecord  // a hold, the result of a check
+	KindWanted  // blobs that a pack lacks
+	KindAudit   // a record of what was done, in the chain of who did it
 	KindFull    // a part of a self-contained copy, see SplitFull
 )
 
@@ -44,6 +46,7 @@ const (
 	deadPrefix    = "deleted/"
 	sessionPrefix = "sessions/"
 	fullPrefix    = "full/"
+	auditPrefix   = "audit/"
 	maxDomain     = 64
 	domainLetter  = `[a-z0-9][a-z0-9.-]{0,63}`
 )
@@ -79,6 +82,8 @@ func Classify(name string) Kind {
 		return KindPack
 	case folder == "sessions" && isHex(parts[1], 32) && isHex(last, 16):
 		return KindSession
+	case folder == "audit":
+		return only(isHex(parts[1], 16) && isNumber(last), KindAudit)
 	case CheckDomain(parts[1]) == nil:
 		return classifyInDomain(folder, last)
 	}
@@ -91,8 +96,16 @@ func classifyTop(folder, last string) Kind {
 		return KindKey
 	case folder == "trust" && isNumber(last):
 		return KindTrust
-	case (folder == "holds" || folder == "checks") && isID(last), folder == "audit" && isNumber(last):
+	case (RecordKind(folder) == HoldRecord || RecordKind(folder) == CheckRecord) && isID(last):
 		return KindRecord
+	}
+	return Stranger
+}
+
+// only is a kind where the rest of the name fits it.
+func only(fits bool, k Kind) Kind {
+	if fits {
+		return k
 	}
 	return Stranger
 }
@@ -117,7 +130,7 @@ func classifyInDomain(folder, last string) Kind {
 
 // byID are the folders whose objects lie below a domain and are named by a snapshot id; those of wanted blobs by the id of
 // the pack that lacks them.
-var byID = map[string]Kind{"snapshots": KindRoot, "pending": KindPending, "deleted": KindDeleted, "wanted": KindRecord}
+var byID = map[string]Kind{"snapshots": KindRoot, "pending": KindPending, "deleted": KindDeleted, "wanted": KindWanted}
 
 // SplitFull takes the name of an object in a self-contained copy, full/<snapshot id>/<inner>, apart.
 func SplitFull(name string) (id pack.ID, inner string, ok bool) {

@@ -138,22 +138,32 @@ func (r *Repo) refreshOnce(ctx context.Context) error {
 	return r.refresh(ctx)
 }
 
-// generations returns all generations of a domain's keys, oldest first.
+// generations returns all generations of a domain's keys, or of the whole repository's, oldest first.
 func (r *Repo) generations(label string) ([]*roles.Domain, error) {
-	if err := CheckDomain(label); err != nil {
-		return nil, err
+	if label != roles.Whole {
+		if err := CheckDomain(label); err != nil {
+			return nil, err
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if d, ok := r.domains[label]; ok {
 		return d, nil
 	}
-	d, err := r.keyring.Generations(label)
+	d, err := derive(r.keyring, label)
 	if err != nil {
 		return nil, err
 	}
 	r.domains[label] = d
 	return d, nil
+}
+
+func derive(k *roles.Keyring, label string) ([]*roles.Domain, error) {
+	if label != roles.Whole {
+		return k.Generations(label)
+	}
+	d, err := k.Whole()
+	return []*roles.Domain{d}, err
 }
 
 // domain returns the generation of a domain's keys in which it is written.
@@ -165,7 +175,7 @@ func (r *Repo) domain(label string) (*roles.Domain, error) {
 	return d[len(d)-1], nil
 }
 
-// sees reports whether the key can see a domain at all: a writer sees only its own.
+// sees reports whether the key can see a domain, or the whole, at all: a writer sees only its own domains.
 func (r *Repo) sees(label string) bool {
 	k := r.Key()
 	return k.Role() != roles.RoleWriter || slices.Contains(k.Domains(), label)

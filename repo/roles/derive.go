@@ -71,8 +71,7 @@ func derive(repo [16]byte, secret *[32]byte, purpose, domain string, generation 
 
 // newDomain makes the usable form of keys; full is false for a keeper.
 func newDomain(label string, generation uint32, k, first *domainKeys, full bool) (*Domain, error) {
-	d := &Domain{Label: label, Generation: generation, names: first.names,
-		Index: &pack.Key{ID: shortHash("cbk key id\x00", k.index[:]), Secret: k.index}}
+	d := &Domain{Label: label, Generation: generation, names: first.names, Index: indexKey(k.index)}
 	if !full {
 		return d, nil
 	}
@@ -80,4 +79,8 @@ func newDomain(label string, generation uint32, k, first *domainKeys, full bool)
 	d.Hasher = pack.NewHasher(k.id)
 	d.Polynomial, err = pack.DerivePolynomial(k.chunker)
 	return d, err
+}
+
+func indexKey(secret [32]byte) *pack.Key {
+	return &pack.Key{ID: shortHash("cbk key id\x00", secret[:]), Secret: secret}
 }

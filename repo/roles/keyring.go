@@ -48,6 +48,22 @@ func (k *Keyring) Generations(label string) ([]*Domain, error) {
 	return out, nil
 }
 
+// Whole stands in place of a domain in what is said about the repository as a whole. It is the label of none.
+const Whole = "*"
+
+// Whole returns the index key of the repository as a whole. It has one generation: whoever holds the index secret once can
+// derive every later one. The error matches ErrRole for a writer.
+func (k *Keyring) Whole() (*Domain, error) {
+	if k.Role() == RoleWriter {
+		return nil, fmt.Errorf("a writer sees its own domains only: %w", ErrRole)
+	}
+	key, err := derive(k.trust.repository, k.bundle.secrets.index, "index", Whole, 1)
+	if err != nil {
+		return nil, err
+	}
+	return &Domain{Label: Whole, Generation: 1, Index: indexKey(key)}, nil
+}
+
 func (k *Keyring) domain(label string, generation uint32) (*Domain, error) {
 	if err := checkLabel(label); err != nil {
 		return nil, err

@@ -67,3 +67,25 @@ func TestRolesDeriveTheSameKeysOrNone(t *testing.T) {
 		t.Errorf("domain of another writer: %v", err)
 	}
 }
+
+func TestTheKeyOfTheWholeIsForAllButWriters(t *testing.T) {
+	v := newVault(t)
+	want, err := v.open(WithKeyFile(v.export(RoleReader))).Whole()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, role := range []Role{RoleOwner, RoleKeeper, RoleReader} {
+		got, err := v.open(WithKeyFile(v.export(role))).Whole()
+		if err != nil || *got.Index != *want.Index || got.Label != Whole || got.Hasher != nil {
+			t.Errorf("%s: %v, %v", role, got, err)
+		}
+	}
+	writer := v.open(WithKeyFile(v.export(RoleWriter, "a")))
+	if _, err := writer.Whole(); !errors.Is(err, ErrRole) {
+		t.Errorf("a writer: %v", err)
+	}
+	own, err := writer.Domain("a")
+	if err != nil || *own.Index == *want.Index || checkLabel(Whole) == nil {
+		t.Errorf("a domain has the key of the whole, or could have: %v", err)
+	}
+}
