@@ -43,7 +43,7 @@ func (c *Checker) trust(ctx context.Context) error {
 	return nil
 }
 
-// records opens pending roots and tombstones, holds and results of checks.
+// records opens pending roots and tombstones, holds, results of checks, and the audit chains.
 func (c *Checker) records(ctx context.Context) error {
 	for _, name := range c.inv.records {
 		var err error
@@ -57,15 +57,18 @@ func (c *Checker) records(ctx context.Context) error {
 			return err
 		}
 	}
-	if !c.inv.said {
-		return nil
-	}
 	for _, kind := range []RecordKind{HoldRecord, CheckRecord} {
+		if !c.inv.said {
+			break
+		}
 		if err := c.repo.Records(ctx, kind, func(_ Record, err error) error { return c.note(err) }); err != nil {
 			return err
 		}
 	}
-	return nil
+	if c.inv.bare {
+		return nil // what is left of a repository need not have its chains
+	}
+	return c.repo.Audit(ctx, AuditOptions{}, func(_ AuditRecord, err error) error { return c.note(err) })
 }
 
 // overlays opens the session keys that rotation has sealed anew, if the key can, after Packs has met the sessions.

@@ -68,3 +68,12 @@ func (r *Repo) ForgeRecord(holder *Repo, kind RecordKind, body []byte) ([]byte, 
 	}
 	return r.sealSigned(d, pack.ClassRecord, string(kind), body), nil
 }
+
+// ForgeAudit makes the record of a number in the chain of a key, with the keys of the domain own and its own signature.
+func (r *Repo) ForgeAudit(own string, key roles.KeyID, seq uint64, previous pack.ID, entry string) ([]byte, error) {
+	d, err := r.domain(own)
+	if err != nil {
+		return nil, err
+	}
+	return r.sealAudit(d, auditName(key, seq), previous, []byte(entry)), nil
+}

@@ -49,8 +49,7 @@ func (r *Repo) Inventory(ctx context.Context) (*Inventory, error) {
 		switch {
 		case kind == Stranger:
 			inv.Strangers++
-		case kind == KindRecord && !r.sees(roles.Whole), kind == KindWanted && !r.sees(domainOf(i.Name)),
-			inDomain(kind) && !inv.enter(r, domainOf(i.Name)), kind == KindFull && !inv.copied(r, i):
+		case r.hides(kind, i.Name), inDomain(kind) && !inv.enter(r, domainOf(i.Name)), kind == KindFull && !inv.copied(r, i):
 			inv.Unseen++
 		default:
 			inv.add(kind, i)
@@ -66,6 +65,20 @@ func (r *Repo) Inventory(ctx context.Context) (*Inventory, error) {
 		inv.bareRoots(inv.seen)
 	}
 	return inv, inv.dropDeleted(ctx, r)
+}
+
+// hides reports whether the key cannot see a record.
+func (r *Repo) hides(kind Kind, name string) bool {
+	switch kind {
+	case KindRecord:
+		return !r.sees(roles.Whole)
+	case KindWanted:
+		return !r.sees(domainOf(name))
+	case KindAudit:
+		key, _ := auditOf(name)
+		return !r.seesChain(key)
+	}
+	return false
 }
 
 // enter notes a domain; false if the key cannot see it.

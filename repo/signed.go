@@ -99,6 +99,11 @@ func (r *Repo) generation(domain string, id [8]byte) (*roles.Domain, error) {
 // openSigned opens an object of a domain that a key of one of the roles must have signed. Bytes that do not open, or that
 // somebody signed whose business it is not, are errors that asDamage knows.
 func (r *Repo) openSigned(ctx context.Context, class pack.Class, domain, name string, data []byte, may ...roles.Role) (*signed, error) {
+	return r.openSignedBy(ctx, class, domain, name, data, roles.May(domain, may...))
+}
+
+// openSignedBy is openSigned with whatever its signers need.
+func (r *Repo) openSignedBy(ctx context.Context, class pack.Class, domain, name string, data []byte, need func(*roles.Principal) error) (*signed, error) {
 	plain, dom, err := r.unseal(ctx, class, domain, name, data)
 	if err != nil {
 		return nil, err
@@ -120,7 +125,7 @@ func (r *Repo) openSigned(ctx context.Context, class pack.Class, domain, name st
 		if err != nil {
 			return nil, err
 		}
-		revoked, err := r.verify(ctx, sig, signContext(class, name), s.body, roles.May(domain, may...))
+		revoked, err := r.verify(ctx, sig, signContext(class, name), s.body, need)
 		if err != nil {
 			return nil, err
 		}
