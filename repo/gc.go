@@ -31,6 +31,7 @@ type GCResult struct {
 	EpochsTaken   int   // times another keeper was first
 	Tidied        int   // pending roots removed
 	ShardsRemoved int
+	Epoch         string // name of the tombstone that was made, "" if none
 }
 
 // maxRetries bounds how often a keeper starts over because another one was first.
@@ -83,6 +84,7 @@ func (k *keeper) condemn(ctx context.Context) error {
 		}
 		if !taken {
 			k.res.Condemned += len(dead)
+			k.res.Epoch = epochName(k.domain, w.view.newest+1)
 			return nil
 		}
 		k.res.EpochsTaken++
