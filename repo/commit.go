@@ -122,6 +122,7 @@ func (c *commit) seal(backup string, n uint32) {
 	c.parts[0].Root.Parts = places[1:]
 	for i, p := range c.parts {
 		name := places[i].Name()
+		p.Root.At = places[i]
 		c.names = append(c.names, name)
 		c.data = append(c.data, p.Session.repo.sealRoot(p.Session.dom, name, p.Root))
 	}

@@ -53,6 +53,9 @@ func (r *Repo) Delete(ctx context.Context, name string, why []byte) error {
 	return err
 }
 
+// DeletionRecord returns the name of the deletion record of a root.
+func DeletionRecord(root string) string { return sibling(deadPrefix, logical(root)) }
+
 // anyRoot reads the root at a name. One that is damaged has nothing but its hash, and perhaps a copy.
 func (r *Repo) anyRoot(ctx context.Context, name string) (*Root, error) {
 	data, err := r.st.Get(ctx, name, maxRoot)
@@ -74,7 +77,7 @@ func (r *Repo) bury(ctx context.Context, name string, root *Root, why []byte, be
 	e.Uvarint(root.Sequence)
 	e.Fixed(root.Previous[:])
 	e.Bytes(why[:min(len(why), maxWhy)])
-	record := sibling(deadPrefix, logical(name))
+	record := DeletionRecord(name)
 	won, err := r.claimName(ctx, pack.ClassRecord, record, e.Out())
 	if err == nil && !won {
 		_, err = r.readDeletion(ctx, record) // perhaps somebody put down what is none

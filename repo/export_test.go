@@ -53,7 +53,7 @@ func (r *Repo) ForgeShard(own, label string, packs ...pack.Info) (name string, d
 func Pending(root string) string { return sibling(pendPrefix, root) }
 
 // Deleted returns the name of the deletion record of a root.
-func Deleted(root string) string { return sibling(deadPrefix, root) }
+func Deleted(root string) string { return DeletionRecord(root) }
 
 // Superseded returns the names of key objects that only keep old secrets alive.
 func (r *Repo) Superseded(ctx context.Context) ([]string, error) {

@@ -92,6 +92,16 @@ func bytesIn(t *testing.T, st store.Store, prefix string) (n int64) {
 	return n
 }
 
+func TestTheDeletionRecordOfARootIsFoundByItsName(t *testing.T) {
+	r, st := newRepo(t)
+	backup(t, r, "node-1", "b", []byte("file"))
+	root := rootName(t, r, "b")
+	remove(t, r, "b")
+	if name, _ := only(t, st, "deleted/"); repo.DeletionRecord(root) != name {
+		t.Errorf("%s, made was %s", repo.DeletionRecord(root), name)
+	}
+}
+
 func TestYoungPacksAreSparedAndDeletionWaitsForTheGraceTime(t *testing.T) {
 	r, st := newRepo(t)
 	backup(t, r, "node-1", "b", noise(1, 2<<20))

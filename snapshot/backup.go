@@ -65,6 +65,7 @@ type Progress interface {
 // Result is what a backup did.
 type Result struct {
 	Catalogue
+	Root         string // object name of the backup's root
 	Copied       repo.Copied
 	Recipes      []RecipeUse // by recipe and reason
 	Found                    // how the tables compare with the schema
@@ -104,6 +105,7 @@ type backup struct {
 	repo      *repo.Repo
 	domain    string
 	lasting   context.Context // not ended by an interruption
+	at        string          // name of the root that was created last
 	overtaken int
 	before    int64 // bytes put by sessions that gc overtook
 
@@ -160,6 +162,7 @@ func Take(ctx context.Context, r *repo.Repo, src Source, opt Options) (res *Resu
 		b.opt.Log.Warn("local cache not tidied", "error", err)
 	}
 	res.Catalogue, res.Copied, res.Overtaken, res.Recipes = b.cat, b.s.Copied(), b.overtaken, b.uses.sorted()
+	res.Root = b.at
 	res.DamagedNames, res.Found, res.CommitLog = b.damaged.list, b.desc.Found, b.desc.CommitLog
 	return res, nil
 }
@@ -184,7 +187,9 @@ func (b *backup) commit(root *repo.Root) (err error) {
 	if root.Catalogue, err = encodeJSON(b.cat); err != nil {
 		return err
 	}
-	return b.s.Commit(b.cat.Backup, root)
+	err = b.s.Commit(b.cat.Backup, root)
+	b.at = root.At.Name()
+	return err
 }
 
 func (b *backup) identify(ctx context.Context) error {

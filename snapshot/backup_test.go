@@ -111,6 +111,16 @@ func oneTableLike(n *fakeNode) *fakeNode {
 	return &fakeNode{Node: n.Node, t: n.t, id: n.id, members: n.members}
 }
 
+func TestTheResultNamesTheRootThatWasMade(t *testing.T) {
+	r, n := newRig(t), oneTable(t, hostA)
+	for _, name := range []string{"one", "two"} {
+		res := r.take(n, name)
+		if want, err := r.repo.Find(t.Context(), hostA, name); err != nil || res.Root != want {
+			t.Errorf("%s: root %q, stands at %q, %v", name, res.Root, want, err)
+		}
+	}
+}
+
 func TestBadNamesAndLabelsAreRefused(t *testing.T) {
 	t.Parallel()
 	r, n := newRig(t), oneTable(t, hostA)
