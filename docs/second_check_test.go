@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // stored returns every object of a repository in a directory.
@@ -35,7 +37,8 @@ type seen struct {
 	aborts    map[string]string   // reasons by snapshot id
 	deletions map[string]deletion // by snapshot id
 	condemned [][]condemned
-	records   map[string]string // bodies of holds and results of checks, by kind
+	records   map[string]string   // bodies of holds and results of checks, by kind
+	chains    map[string][]string // commands, by the role of the key
 }
 
 // readAll reads every object there is.
@@ -50,7 +53,7 @@ func readAll(objects map[string][]byte) (all *seen, err error) {
 		}
 	}()
 	all = &seen{second: openSecond(objects, passphrase), backups: make(map[string]nodeBackup),
-		aborts: make(map[string]string), deletions: make(map[string]deletion), records: make(map[string]string)}
+		aborts: make(map[string]string), deletions: make(map[string]deletion), records: make(map[string]string), chains: make(map[string][]string)}
 	for name, object := range all.objects {
 		kind, rest, _ := strings.Cut(name, "/")
 		domain, last, _ := strings.Cut(rest, "/")
@@ -63,6 +66,9 @@ func readAll(objects map[string][]byte) (all *seen, err error) {
 		case kind == "holds" || kind == "checks":
 			demand(fmt.Sprintf("%x", sum(object)) == rest, "%s has another hash", name)
 			all.records[kind] += all.readRecord(kind, object)
+		case kind == "audit" && last == "1":
+			role := all.principals[keyID(fromHex(domain, 8))].role
+			all.chains[role] = append(all.chains[role], all.readChain(domain)...)
 		case kind == "gc":
 			all.condemned = append(all.condemned, all.readTombstone(domain, last))
 		case kind == "snapshots" && isRecord(object):
@@ -102,6 +108,11 @@ func TestASecondReader(t *testing.T) {
 	t.Run("reads what is said of the whole", func(t *testing.T) {
 		if !maps.Equal(s.records, m.records) {
 			t.Errorf("records %v, made were %v", s.records, m.records)
+		}
+	})
+	t.Run("reads who did what", func(t *testing.T) {
+		if diff := cmp.Diff(m.chains, s.chains); diff != "" {
+			t.Errorf("commands by role (-made +read):\n%s", diff)
 		}
 	})
 	t.Run("finds in packs what shards say of them", func(t *testing.T) { compareTails(t, s) })

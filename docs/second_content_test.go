@@ -291,6 +291,31 @@ func (s *second) readTombstone(domain, number string) (groups []condemned) {
 	return groups
 }
 
+// readChain reads the audit records of a key, the first one first, and returns the commands.
+func (s *second) readChain(key string) (commands []string) {
+	var id keyID
+	copy(id[:], fromHex(key, len(id)))
+	p, domain := s.principals[id], "*"
+	if p.role == "writer" {
+		domain = p.domains[0]
+	}
+	before := make([]byte, 32)
+	for {
+		name := fmt.Sprintf("audit/%s/%d", key, len(commands)+1)
+		object := s.objects[name]
+		if object == nil {
+			return commands
+		}
+		body, _, _ := s.openSigned(object, classRecord, domain, name)
+		c := cursor{body}
+		demand(bytes.Equal(c.take(32), before), "%s does not follow", name)
+		var entry struct{ Command string }
+		decodeJSON(c.bytes(256<<10), &entry)
+		c.end()
+		commands, before = append(commands, entry.Command), sum(object)
+	}
+}
+
 // readRecord reads a hold or the result of a check.
 func (s *second) readRecord(kind string, object []byte) string {
 	body, _, _ := s.openSigned(object, classRecord, "*", kind)

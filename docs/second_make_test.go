@@ -40,7 +40,8 @@ type made struct {
 	files map[string]map[string]string
 	key   string // the key file of a writer
 
-	records map[string]string // bodies of holds and results of checks, by kind
+	records map[string]string   // bodies of holds and results of checks, by kind
+	chains  map[string][]string // commands of audit records, by the role of the key
 }
 
 // maker makes a repository with cbk itself.
@@ -71,6 +72,9 @@ func makeRepository(t *testing.T) made {
 	m.node.remove("nb-2-big-Data.db")
 	m.revoke(firstID)
 	second, _ := m.writer()
+	m.chains = map[string][]string{"writer": {"backup", "other", "backup"}, "owner": {"gc"}}
+	m.note(second, m.chains["writer"]...)
+	m.note(m.owner, m.chains["owner"]...)
 	m.take(second, "full", snapshot.ModeFull)
 	m.node.putCompressed()
 	m.take(second, "tuesday", snapshot.ModeDifferential)
@@ -176,6 +180,15 @@ func (m *maker) collect() {
 	m.t.Helper()
 	_, err := m.owner.GC(m.t.Context(), host, repo.GCOptions{Now: time.Now})
 	m.must(err)
+}
+
+// note appends to the audit chain of a key.
+func (m *maker) note(r *repo.Repo, commands ...string) {
+	m.t.Helper()
+	for _, c := range commands {
+		_, err := r.AppendAudit(m.t.Context(), repo.AuditEntry{Command: c, At: time.Now()})
+		m.must(err)
+	}
 }
 
 // say has a reader add a record of each kind.

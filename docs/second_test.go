@@ -122,7 +122,7 @@ func decodeJSON(b []byte, into any) {
 // Objects
 
 const grammar = `^(config|trust/[1-9][0-9]*|keys/H|packs/[0-9a-f]{2}/H|index/D/[0-9]{10}-[0-9a-f]{16}|` +
-	`(snapshots|pending|deleted)/D/H|(holds|checks)/H|gc/D/[1-9][0-9]*|sessions/[0-9a-f]{32}/[0-9a-f]{16})$`
+	`(snapshots|pending|deleted)/D/H|(holds|checks)/H|audit/[0-9a-f]{16}/[1-9][0-9]*|gc/D/[1-9][0-9]*|sessions/[0-9a-f]{32}/[0-9a-f]{16})$`
 
 var known = regexp.MustCompile(strings.NewReplacer("H", "[0-9a-f]{64}", "D", "[a-z0-9][a-z0-9.-]{0,63}").Replace(grammar))
 
@@ -241,13 +241,16 @@ func (s *second) openSigned(sealed []byte, class byte, domain, name string) (bod
 	signed := join(label("cbk sign"), s.repository, str(fmt.Sprintf("%d %s", class, name)), body)
 	for _, one := range all {
 		p, ok := s.principals[one.by]
-		demand(ok && p.maySign(class, domain, name), "%s may not be signed by %x", name, one.by)
+		demand(ok && p.maySign(one.by, class, domain, name), "%s may not be signed by %x", name, one.by)
 		demand(ed25519.Verify(p.signing, signed, one.sig), "signature of %s", name)
 	}
 	return body, all[0].by, generation
 }
 
-func (p principal) maySign(class byte, domain, name string) bool {
+func (p principal) maySign(id keyID, class byte, domain, name string) bool {
+	if strings.HasPrefix(name, "audit/") {
+		return strings.HasPrefix(name, fmt.Sprintf("audit/%x/", id))
+	}
 	switch p.role {
 	case "owner":
 		return true

@@ -65,8 +65,8 @@ func (c *Checker) records(ctx context.Context) error {
 			return err
 		}
 	}
-	if c.inv.bare {
-		return nil // what is left of a repository need not have its chains
+	if c.inv.bare && len(c.inv.copies) > 0 {
+		return nil // what is left is the copy of a backup, and need not have the chains
 	}
 	return c.repo.Audit(ctx, AuditOptions{}, func(_ AuditRecord, err error) error { return c.note(err) })
 }

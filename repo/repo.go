@@ -93,6 +93,13 @@ func (r *Repo) Key() *roles.Keyring {
 	return r.keyring
 }
 
+// By returns the repository as it is by way of another store, such as one that is open for writing.
+func (r *Repo) By(st store.Store) *Repo {
+	by := *r
+	by.st = st
+	return &by
+}
+
 // Close releases the store.
 func (r *Repo) Close() error { return r.st.Close() }
 

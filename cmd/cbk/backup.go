@@ -67,14 +67,16 @@ func backup(c *cli.Context, run *backupRun) (err error) {
 	defer closeSource()
 	res, err := s.take(c, src, opt)
 	if err != nil {
+		s.audit(c, nil, err)
 		return err
 	}
 	run.fill(res)
+	head := s.audit(c, nil, flawed(res), res.Root)
 	if res.ClearFailure != nil {
 		s.log.Warn("the backup is done, but Cassandra's snapshot is still there: clear it with nodetool clearsnapshot", "tag", res.SnapshotLeft, "error", res.ClearFailure)
 	}
 	if c.Bool("json") {
-		err = printJSON(c.App.Writer, backupDocument(res, s.counts))
+		err = printJSON(c.App.Writer, backupDocument(res, s.counts, head))
 	} else {
 		err = printBackup(c.App.Writer, res, s.counts)
 	}
@@ -203,6 +205,7 @@ type backupJSON struct {
 	Damaged      int                `json:"damaged_sstables"`
 	DamagedNames []snapshot.Damaged `json:"damaged,omitempty"` // at most 1000
 	CommitLog    int64              `json:"commit_log_bytes,omitempty"`
+	AuditHead    string             `json:"audit_head,omitempty"`
 }
 
 type nodeJSON struct {
@@ -222,13 +225,13 @@ func requests(c *store.Counts) requestsJSON {
 	return requestsJSON{Put: c.Puts.Load(), Get: c.Gets.Load(), Head: c.Heads.Load(), List: c.Lists.Load(), Copy: c.Copies.Load()}
 }
 
-func backupDocument(r *snapshot.Result, c *store.Counts) backupJSON {
+func backupDocument(r *snapshot.Result, c *store.Counts, head string) backupJSON {
 	return backupJSON{Schema: "cbk.backup/1", Backup: r.Backup, Mode: r.Mode, Node: nodeJSON{r.Node, r.HostID},
 		Started: clock(r.Started), Finished: clock(r.Finished), Tables: r.Tables, SSTables: r.SSTables, Files: r.Files,
 		Unchanged: r.Unchanged, BytesSource: r.BytesSource, BytesNew: r.BytesNew, BytesStored: r.BytesStored,
 		PacksCopied: r.Copied.Packs, Repacked: r.Copied.Repacked, BytesCopied: r.Copied.Bytes, BytesInside: r.Copied.Inside, BytesUp: c.BytesUp.Load(),
 		Recipes: r.Recipes, Requests: requests(c), Overtaken: r.Overtaken, SnapshotLeft: r.SnapshotLeft,
-		Selected: r.Selected, Found: r.Found, Damaged: r.DamagedSSTables, DamagedNames: r.DamagedNames, CommitLog: r.CommitLog}
+		Selected: r.Selected, Found: r.Found, Damaged: r.DamagedSSTables, DamagedNames: r.DamagedNames, CommitLog: r.CommitLog, AuditHead: head}
 }
 
 // fill notes the numbers of a recorded backup.

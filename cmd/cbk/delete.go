@@ -41,16 +41,20 @@ func deleteCommand() *cli.Command {
 			if !c.Bool("json") {
 				printDeletion(c.App.Writer, gone, left)
 			}
+			doc := deleteJSON{Schema: "cbk.delete/1", DryRun: true, Deleted: names(gone), Left: names(left)}
 			if !c.Bool("dry-run") {
 				if err := confirm(c, c.App.ErrWriter, "this deletes backups"); err != nil {
 					return err
 				}
-				if err := remove(c, s, gone); err != nil {
+				records, err := remove(c, s, gone)
+				doc.AuditHead = s.audit(c, doc, err, records...)
+				if err != nil {
 					return err
 				}
+				doc.DryRun = false
 			}
 			if c.Bool("json") {
-				return printJSON(c.App.Writer, deleteJSON{Schema: "cbk.delete/1", DryRun: c.Bool("dry-run"), Deleted: names(gone), Left: names(left)})
+				return printJSON(c.App.Writer, doc)
 			}
 			return nil
 		},
@@ -69,6 +73,8 @@ type deleteJSON struct {
 	DryRun  bool     `json:"dry_run"`
 	Deleted []string `json:"deleted"`
 	Left    []string `json:"left"`
+
+	AuditHead string `json:"audit_head,omitempty"`
 }
 
 // split finds the backups named. One unknown name, and nothing is done: names are exact, so that b1 is never b10.
@@ -97,19 +103,21 @@ func split(all []snapshot.Backup, wanted []string) (gone, left []snapshot.Backup
 	return gone, left, nil
 }
 
-func remove(c *cli.Context, s *session, gone []snapshot.Backup) error {
+// remove returns the deletion records that it made.
+func remove(c *cli.Context, s *session, gone []snapshot.Backup) (records []string, err error) {
 	why, err := reason()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, b := range gone {
 		for _, e := range b.Nodes {
 			if err := s.repo.Delete(c.Context, e.Root, why); err != nil {
-				return fmt.Errorf("delete %s of node %s: %w", b.Name, e.Node, err)
+				return records, fmt.Errorf("delete %s of node %s: %w", b.Name, e.Node, err)
 			}
+			records = append(records, repo.DeletionRecord(e.Root))
 		}
 	}
-	return nil
+	return records, nil
 }
 
 // reason is what the deletion record keeps: who removed the backup, and when.

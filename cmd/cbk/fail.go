@@ -70,6 +70,7 @@ var failures = []struct {
 	{is(errInterrupted), failure{exitInterrupted, "interrupted", "run the command again: what was done is not done twice"}},
 	{as[*guest.SpaceError], failure{exitFailed, "space", "make room on the node, or allow less with --min-free"}},
 	{is(context.Canceled), failure{exitInterrupted, "interrupted", "run the command again: what was done is not done twice"}},
+	{as[*auditError], failure{exitFailed, "audit", "keep this line: it is all there is of the record"}},
 	{as[usage], failure{exitUsage, "usage", "cbk help lists the commands, cbk help COMMAND its flags"}},
 	{is(repo.ErrNoRepository), failure{exitNoRepo, "no-repository", "check --repo, or make a repository with cbk init"}},
 	{is(store.ErrNoStore), failure{exitNoRepo, "no-repository", "check --repo, or make a repository with cbk init"}},

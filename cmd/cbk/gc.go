@@ -33,6 +33,7 @@ func gcCommand() *cli.Command {
 			}
 			doc := gcJSON{Schema: "cbk.gc/1", Nodes: len(domains)}
 			var failed error
+			var epochs []string
 			if doc.Adopted, doc.Unreadable, failed = s.repo.Adopt(c.Context, opt); errors.Is(failed, roles.ErrRole) {
 				return failed
 			}
@@ -44,10 +45,14 @@ func gcCommand() *cli.Command {
 					continue
 				}
 				doc.add(res)
+				if res.Epoch != "" {
+					epochs = append(epochs, res.Epoch)
+				}
 			}
 			swept, err := s.repo.SweepFull(c.Context, opt)
 			failed = errors.Join(failed, err)
 			doc.sweep(swept)
+			doc.AuditHead = s.audit(c, nil, failed, epochs...)
 			if c.Bool("json") {
 				return errors.Join(failed, printJSON(c.App.Writer, doc))
 			}
@@ -76,6 +81,7 @@ type gcJSON struct {
 	EpochsTaken int    `json:"tombstones_taken"`
 	CopiesGone  int    `json:"full_copies_deleted"`
 	CopiesKept  int    `json:"full_copies_unclaimed"`
+	AuditHead   string `json:"audit_head,omitempty"`
 }
 
 func (d *gcJSON) sweep(s *repo.FullSweep) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/dustin/go-humanize"
@@ -34,7 +35,7 @@ func initCommand() *cli.Command {
 			if settings.PackSize, err = packSize(c); err != nil {
 				return err
 			}
-			slots, recovery, err := cfg.firstSlots(c)
+			slots, recovery, own, err := cfg.firstSlots(c)
 			if err != nil {
 				return err
 			}
@@ -52,7 +53,8 @@ func initCommand() *cli.Command {
 			if err != nil {
 				return fmt.Errorf("init %s: %w", cfg.Repository, err)
 			}
-			return printInit(c, cfg.Repository, recovery)
+			head, unrecorded := auditInit(c, st, own)
+			return errors.Join(printInit(c, cfg.Repository, recovery, head), unrecorded)
 		},
 	}
 }
@@ -65,29 +67,41 @@ func packSize(c *cli.Context) (int, error) {
 	return int(size), nil
 }
 
-// firstSlots are the owner's: by the key management service or passphrase as configured, and by a recovery key that is
-// printed once.
-func (c *config) firstSlots(ctx *cli.Context) (slots []roles.Wrapping, recovery string, err error) {
-	own := roles.Wrapping{}
+// auditInit begins the audit chain of the owner. The recovery key is yet to be printed, whatever comes of it.
+func auditInit(c *cli.Context, st store.Store, own roles.Unlock) (head string, err error) {
+	r, err := repo.Open(c.Context, st, own, "")
+	if err == nil {
+		head, err = appendAudit(c, r, nil, nil, nil)
+	}
+	if err != nil {
+		return head, &auditError{err}
+	}
+	return head, nil
+}
+
+// firstSlots are the owner's: by the key management service or passphrase as configured, which own opens, and by a
+// recovery key that is printed once.
+func (c *config) firstSlots(ctx *cli.Context) (slots []roles.Wrapping, recovery string, own roles.Unlock, err error) {
+	var first roles.Wrapping
 	switch {
 	case c.KeyFile != "" || c.recoveryFile != "":
-		return nil, "", usageError("a repository begins with a passphrase or a key management service; key files are exported from it")
+		return nil, "", own, usageError("a repository begins with a passphrase or a key management service; key files are exported from it")
 	case c.KMS != "":
-		own = roles.KMS(ctx.Context, c.KMS)
+		first, own = roles.KMS(ctx.Context, c.KMS), roles.WithKMS(ctx.Context, c.KMS)
 	default:
 		pass, err := c.passphrase(ctx.App.ErrWriter)
 		if err != nil {
-			return nil, "", err
+			return nil, "", own, err
 		}
-		own = roles.Passphrase(pass, roles.DefaultCost)
+		first, own = roles.Passphrase(pass, roles.DefaultCost), roles.WithPassphrase(pass)
 	}
 	spare, recovery := roles.Recovery()
-	return []roles.Wrapping{own, spare}, recovery, nil
+	return []roles.Wrapping{first, spare}, recovery, own, nil
 }
 
-func printInit(c *cli.Context, url, recovery string) error {
+func printInit(c *cli.Context, url, recovery, head string) error {
 	if c.Bool("json") {
-		return printJSON(c.App.Writer, map[string]any{"schema": "cbk.init/1", "repository": url, "recovery_key": recovery})
+		return printJSON(c.App.Writer, map[string]any{"schema": "cbk.init/1", "repository": url, "recovery_key": recovery, "audit_head": head})
 	}
 	_, err := fmt.Fprintf(c.App.Writer, "repository ready at %s\n"+
 		"recovery key, shown this once: %s\n"+

@@ -49,11 +49,12 @@ func keyAddCommand() *cli.Command {
 			}
 			defer s.close(&err)
 			id, err := s.repo.AddSlot(c.Context, roles.Role(c.String("role")), wrapping)
+			head := s.audit(c, nil, err, made(id)...)
 			if err != nil {
 				return err
 			}
 			if c.Bool("json") {
-				return printJSON(c.App.Writer, map[string]any{"schema": "cbk.key-add/1", "key": id.String(), "recovery_key": recovery})
+				return printJSON(c.App.Writer, map[string]any{"schema": "cbk.key-add/1", "key": id.String(), "recovery_key": recovery, "audit_head": head})
 			}
 			fmt.Fprintf(c.App.Writer, "added %s key %s\n", c.String("role"), id)
 			if recovery != "" {
@@ -106,6 +107,7 @@ func keyExportCommand() *cli.Command {
 			}
 			defer s.close(&err)
 			file, id, err := s.repo.ExportKey(c.Context, roles.Role(c.String("role")), c.StringSlice("domain"))
+			s.audit(c, nil, err, made(id)...)
 			if err != nil {
 				return err
 			}
@@ -114,6 +116,14 @@ func keyExportCommand() *cli.Command {
 			return err
 		},
 	}
+}
+
+// made names a key for the audit record, if there is one.
+func made(id roles.KeyID) []string {
+	if id == (roles.KeyID{}) {
+		return nil
+	}
+	return []string{"key " + id.String()}
 }
 
 // keyID parses the only argument of a command.
@@ -183,11 +193,13 @@ func endKey(c *cli.Context, done string, check func(*session, roles.KeyID) error
 	if err := confirm(c, c.App.ErrWriter, "this ends the key for ever"); err != nil {
 		return err
 	}
-	if err := s.repo.Revoke(c.Context, id, last); err != nil {
+	err = s.repo.Revoke(c.Context, id, last)
+	head := s.audit(c, nil, err)
+	if err != nil {
 		return err
 	}
 	if c.Bool("json") {
-		return printJSON(c.App.Writer, map[string]any{"schema": "cbk.key-end/1", "key": id.String(), "backups_void": void})
+		return printJSON(c.App.Writer, map[string]any{"schema": "cbk.key-end/1", "key": id.String(), "backups_void": void, "audit_head": head})
 	}
 	_, err = fmt.Fprintf(c.App.Writer, "%s\n", done)
 	return err
@@ -219,11 +231,12 @@ func keyRotateCommand() *cli.Command {
 			if err == nil && c.Bool("retire") {
 				retired, err = s.repo.RetireSeals(c.Context, c.String("domain"))
 			}
+			head := s.audit(c, nil, err)
 			if err != nil {
 				return errors.Join(err, fmt.Errorf("%d session keys were sealed anew; cbk key rotate --resume does the rest", n))
 			}
 			if c.Bool("json") {
-				return printJSON(c.App.Writer, map[string]any{"schema": "cbk.key-rotate/1", "sessions": n, "retired": len(retired)})
+				return printJSON(c.App.Writer, map[string]any{"schema": "cbk.key-rotate/1", "sessions": n, "retired": len(retired), "audit_head": head})
 			}
 			_, err = fmt.Fprintf(c.App.Writer, "%s sealed anew, %s retired\n", plural(n, "session key"), plural(len(retired), "seal key"))
 			return err

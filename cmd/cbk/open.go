@@ -30,6 +30,8 @@ type session struct {
 	repo   *repo.Repo
 	counts *store.Counts
 	limits limits
+
+	unrecorded error // why the audit record of the command is missing
 }
 
 // open reads the configuration and opens the repository.
@@ -75,8 +77,13 @@ func openContent(c *cli.Context) (*session, error) {
 	return s, nil
 }
 
-// close adds a failure to release the store to the command's own error.
-func (s *session) close(err *error) { *err = errors.Join(*err, s.repo.Close()) }
+// close adds to the command's own error that its audit record is missing, and a failure to release the store.
+func (s *session) close(err *error) {
+	if s.unrecorded != nil && as[quiet](*err) {
+		*err = nil // it was told, and that the record is missing outranks it
+	}
+	*err = errors.Join(*err, s.unrecorded, s.repo.Close())
+}
 
 func (s *session) node() (*node.Node, error) { return node.New(s.cfg.node(), s.log) }
 

@@ -65,6 +65,8 @@ type restoreJSON struct {
 	Queried int           `json:"tables_queried"`
 	Before  []string      `json:"before"`
 	Refused []refusedJSON `json:"refused"`
+
+	AuditHead string `json:"audit_head,omitempty"`
 }
 
 type refusedJSON struct {
@@ -89,12 +91,13 @@ func restoreTo(c *cli.Context, s *session, snap *snapshot.Snapshot) error {
 	progress, end := newProgress(c.App.ErrWriter, s.log)
 	got, err := restore.ToDir(c.Context, snap, dir, progress)
 	end()
+	head := s.auditIfAllowed(c, err)
 	if got == nil {
 		return err
 	}
 	if c.Bool("json") {
 		doc := document(snap)
-		doc.To, doc.Files, doc.Bytes = dir, got.Files, got.Bytes
+		doc.To, doc.Files, doc.Bytes, doc.AuditHead = dir, got.Files, got.Bytes, head
 		for _, r := range got.Refused {
 			doc.Refused = append(doc.Refused, refusedJSON{r.Keyspace, r.Table, r.Component, r.Err.Error()})
 		}
@@ -132,12 +135,14 @@ func restoreInPlace(c *cli.Context, s *session, snap *snapshot.Snapshot) error {
 	run := restore.InPlace{Snap: snap, Host: n, Plan: plan, StateDir: s.cfg.StateDir, Log: s.log, Progress: progress}
 	got, err := run.Run(c.Context)
 	end()
+	head := s.auditIfAllowed(c, err)
 	if err != nil {
 		return err
 	}
 	if c.Bool("json") {
 		doc := document(snap)
 		doc.Files, doc.Bytes, doc.Queried, doc.Before = got.Files, got.Bytes, got.Queried, got.Before
+		doc.AuditHead = head
 		return printJSON(c.App.Writer, doc)
 	}
 	return printOutcome(out, snap.Backup, got)

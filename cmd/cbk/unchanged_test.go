@@ -77,6 +77,9 @@ func (r *rig) take(name string, o *opened) (*snapshot.Result, *store.Counts, err
 	}
 	defer n.Close()
 	res, err := snapshot.Take(r.t.Context(), opening, n, snapshot.Options{Name: name, Domain: domainLabel, Now: time.Now, Log: log, Progress: &tally{}, Open: o.open})
+	if err == nil {
+		_, err = opening.AppendAudit(r.t.Context(), repo.AuditEntry{Command: "backup", At: time.Now()})
+	}
 	return res, counts, err
 }
 
