@@ -19,9 +19,12 @@
 // Garbage collection takes no lock: tombstones condemn packs for ever, writers look at them before they commit, keepers at
 // pending roots before they delete (docs/gc.md; package gcmodel proves the protocol, package swarm runs it). Abort and
 // deletion records outrank roots. Each root names the one before it of the same author, so that what is taken away shows.
+// What is said of the repository as a whole are records: holds, results of checks (records.go). Each key has an audit
+// chain of what it was used for, which nobody else can add to (audit.go).
 //
 // # Ways in
 //
 // Init and Open; NewSession to write, NewReader to read, NewChecker to check, Delete, Adopt, GC and SweepFull to take away;
-// AddSlot, ExportKey, Revoke, RotateSeal and RetireSeals for keys.
+// AddSlot, ExportKey, Revoke, RotateSeal and RetireSeals for keys; AddRecord, Records, AppendAudit and Audit for what is
+// said and done.
 package repo

@@ -118,6 +118,10 @@ func TestAStolenWriterKeyTakesNothingAway(t *testing.T) {
 			r.Main = &repo.Place{Domain: "node-2", ID: pack.ID{8}}
 			return v.put(t, repo.Pending(name), must(t)(v.thief.ForgeRoot("node-1", name, r)))
 		}},
+		{"an audit record in the chain of another key", func(t *testing.T, v *theft) string {
+			data := must(t)(v.thief.ForgeAudit("node-1", v.owner.Key().KeyID(), 1, pack.ID{}, "{}"))
+			return v.put(t, recordAt(v.owner.Key().KeyID(), 1), data)
+		}},
 		{"a session key that is none", func(t *testing.T, v *theft) string {
 			return v.put(t, "sessions/"+strings.Repeat("ab", 16)+"/"+strings.Repeat("cd", 8), make([]byte, roles.SealedSessionSize))
 		}},
