@@ -143,6 +143,7 @@ func (b *backup) count(desc *Node, total *Cost) {
 	b.cat.Tables = len(desc.Tables)
 	b.cat.SSTables, b.cat.Files, b.cat.Unchanged = total.SSTables, total.Files, total.Unchanged
 	b.cat.BytesSource, b.cat.BytesNew = total.BytesSource, total.BytesNew
+	b.cat.SelectionID = desc.Selection.ID()
 	b.cat.Selected, b.cat.MissingTables, b.cat.DamagedSSTables = desc.Selection != nil, len(desc.Missing), b.damaged.total
 }
 

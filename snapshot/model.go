@@ -57,6 +57,7 @@ type Catalogue struct {
 	BytesNew        int64     `json:"bytes_new"`
 	BytesStored     int64     `json:"bytes_stored"`
 	Selected        bool      `json:"selected,omitempty"`         // of chosen tables only
+	SelectionID     string    `json:"selection_id,omitempty"`     // tells selections apart, see Selection.ID
 	MissingTables   int       `json:"missing_tables,omitempty"`   // of the schema, that the snapshot lacked
 	DamagedSSTables int       `json:"damaged_sstables,omitempty"` // at the source
 	Members         Members   `json:"ring"`                       // as the node saw them
