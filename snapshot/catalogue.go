@@ -27,6 +27,7 @@ type Entry struct {
 	Domain string
 	Stored time.Time // by the store's clock; zero where it does not say
 	root   *repo.Root
+	seen   *ring.Ring // by the node, or as much of it as matters to a listing; nil where it is not known
 }
 
 // Backup is the node snapshots of one cluster that share a name.

@@ -6,16 +6,19 @@
 // Data.db, of what was compressed in it. A mark on an SSTable says what was wrong with it on the node. A backup is the
 // node snapshots of one cluster that share a name; it is complete when every NORMAL member of any ring its nodes saw is
 // in it, with every table.
+// A series is the complete backups of one cluster and one choice of tables; retention (Retention, Plan) says which of them stay
+// and why. A hold keeps a backup whatever that says.
 //
 // Invariants. A backup is recorded by one object, created last: until then there is none. Every table that existed
 // before and after Cassandra's snapshot must be in it, or a Selection or a list of missing ones says which are not.
 // Components are compared with their hash whenever they are rebuilt, and no recipe is kept that did not give the
 // component's hash when it was made. Pages and recipes hold nothing that differs between two backups of the same files, so
-// unchanged tables cost nothing. What a backup remembers about files (facts) is local, a hint, and always checked against the store's index.
+// unchanged tables cost nothing. No plan takes the last complete backup of a series, nor its last without damage, and
+// incomplete ones take nobody's room. What a backup remembers about files (facts) is local, a hint, and always checked against the store's index.
 //
 // Reading is in order and by the page: pages, recipes, segments and data blobs of many SSTables are fetched together, each
 // within a bound, and a component is written from its first byte to its last before the next begins. Only what is derived
 // from a Data.db is written beside it.
 //
-// Ways in: Take; List and Find; Open, then Pages and Content, or SSTables for a listing; Check.
+// Ways in: Take; List and Find; Open, then Pages and Content, or SSTables for a listing; Check; Retention.Plan; AddHold and Holds.
 package snapshot

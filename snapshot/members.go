@@ -93,6 +93,7 @@ func newRingReader(r *repo.Repo) *ringReader {
 func (rr *ringReader) judge(ctx context.Context, b *Backup, damaged func(*repo.DamageError)) error {
 	if b.everyoneIn() && b.Nodes[0].Members.Others == 0 {
 		b.level = ring.All
+		b.seeEachOther()
 		return nil
 	}
 	rings, err := rr.rings(ctx, b, damaged)
@@ -116,6 +117,15 @@ func (rr *ringReader) judge(ctx context.Context, b *Backup, damaged func(*repo.D
 	return nil
 }
 
+// seeEachOther notes what is known of the ring where everyone is in: its members.
+func (b *Backup) seeEachOther() {
+	seen := &ring.Ring{Members: make([]ring.Member, len(b.Nodes))}
+	for i := range b.Nodes {
+		seen.Members[i] = ring.Member{HostID: b.Nodes[i].HostID, State: ring.Normal}
+		b.Nodes[i].seen = seen
+	}
+}
+
 // rings returns the different rings that the nodes of a backup saw. A backup of which one cannot be read is unsure.
 func (rr *ringReader) rings(ctx context.Context, b *Backup, damaged func(*repo.DamageError)) ([]*ring.Ring, error) {
 	var all []*ring.Ring
@@ -130,6 +140,7 @@ func (rr *ringReader) rings(ctx context.Context, b *Backup, damaged func(*repo.D
 		if err != nil {
 			return nil, err
 		}
+		b.Nodes[i].seen = seen
 		if !slices.Contains(all, seen) {
 			all = append(all, seen)
 		}
