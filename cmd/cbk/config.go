@@ -37,6 +37,7 @@ type config struct {
 	Cassandra      cassandraConfig `yaml:"cassandra"`
 	Limits         limitsConfig    `yaml:"limits"`
 	MetricsFile    string          `yaml:"metrics_file"`
+	Retention      retentionConfig `yaml:"retention"`
 
 	recoveryFile string
 	file         string            // that was read, "" where there is none
@@ -166,6 +167,7 @@ func (c *config) setDefaults() (err error) {
 		c.StateDir, err = defaultStateDir()
 	}
 	c.Mode, c.Recipe = cmp.Or(c.Mode, snapshot.ModeDifferential), cmp.Or(c.Recipe, snapshot.RecipeAuto)
+	c.Retention.IncompleteGrace = cmp.Or(c.Retention.IncompleteGrace, snapshot.Span(snapshot.DefaultIncompleteGrace))
 	k := &c.Cassandra
 	k.Config = cmp.Or(k.Config, "/etc/cassandra/cassandra.yaml")
 	k.CQL.Host, k.CQL.Port = cmp.Or(k.CQL.Host, "127.0.0.1"), cmp.Or(k.CQL.Port, 9042)
