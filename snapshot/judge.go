@@ -10,7 +10,8 @@ import (
 // item is a backup while it is judged.
 type item struct {
 	Verdict
-	ended time.Time
+	ended  time.Time
+	counts bool // complete, and of the cluster that the one before it was of
 }
 
 func (i *item) keep(format string, args ...any) {
@@ -31,7 +32,8 @@ func (r *Retention) judge(lineage []Backup) []Series {
 	slices.SortFunc(items, newestFirst)
 	for _, list := range bySelection {
 		slices.SortFunc(list, newestFirst)
-		whole := slices.DeleteFunc(slices.Clone(list), func(i *item) bool { return !i.whole() })
+		follow(list)
+		whole := slices.DeleteFunc(slices.Clone(list), func(i *item) bool { return !i.counts })
 		r.count(whole)
 		floor(whole)
 	}
@@ -43,6 +45,34 @@ func (r *Retention) judge(lineage []Backup) []Series {
 		r.protect(it)
 	}
 	return series(bySelection)
+}
+
+// follow tells which complete backups count: those with at least half of the nodes of the one that counted before. A
+// cluster loses nodes a few at a time, while whoever has one node's key can make any number of backups of a cluster of
+// that node alone; they must not push out the others. What does not count stays until it is deleted by name.
+func follow(newestFirst []*item) {
+	var before *item
+	for _, it := range slices.Backward(newestFirst) {
+		if !it.whole() {
+			continue
+		}
+		common := 0
+		for i := range it.Nodes {
+			if before != nil && before.has(it.Nodes[i].host()) {
+				common++
+			}
+		}
+		if before != nil && 2*common < len(before.Nodes) {
+			it.keep("not counted: it has %d of the %d nodes of %s; where so many were taken away at once, delete the older ones by name", common, len(before.Nodes), before.Name)
+			continue
+		}
+		it.counts, before = true, it
+	}
+}
+
+// has reports whether there is a snapshot of a host.
+func (i *item) has(host string) bool {
+	return slices.ContainsFunc(i.Nodes, func(e Entry) bool { return e.host() == host })
 }
 
 // newestFirst orders backups; where the times of the store are equal, as after a copy, by what the nodes claim.
@@ -161,7 +191,7 @@ func (r *Retention) incomplete(it *item, later []*item, now time.Time) {
 	id, alike := it.selection()
 	i := slices.IndexFunc(later, func(l *item) bool {
 		other, _ := l.selection()
-		return l.whole() && (other == "" || alike && other == id)
+		return l.counts && (other == "" || alike && other == id)
 	})
 	switch {
 	case now.Sub(it.ended) <= grace:

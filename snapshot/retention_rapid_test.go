@@ -163,6 +163,27 @@ func TestFailedBackupsTakeNoRoom(t *testing.T) {
 	})
 }
 
+func TestWhateverAStolenKeyWritesTheOthersStay(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := policy(t)
+		var real, all []Backup
+		for i := range rapid.IntRange(1, 10).Draw(t, "real") {
+			real = append(real, three(fmt.Sprint("d", i), float64(i)))
+		}
+		all = slices.Clone(real)
+		for i, n := 0, rapid.IntRange(1, 10).Draw(t, "forged"); i < n; i++ {
+			// The first real backup is there before the key is stolen.
+			all = append(all, made(fmt.Sprint("x", i), float64(rapid.IntRange(1, 100).Draw(t, "tenth days"))/10))
+		}
+		with, without := fate(plan(t, Retention{Backups: all, Policy: p})), fate(plan(t, Retention{Backups: real, Policy: p}))
+		for name, v := range without {
+			if with[name].Keep != v.Keep {
+				t.Errorf("%s: kept %v, and %v without the others", name, with[name].Keep, v.Keep)
+			}
+		}
+	})
+}
+
 func TestAPlanCarriedOutLeavesNothingToDo(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := Retention{Backups: history(t), Policy: policy(t)}

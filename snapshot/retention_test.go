@@ -190,6 +190,46 @@ func TestAClusterKeepsItsNameWhenAllItsNodesWereReplacedOneByOne(t *testing.T) {
 	}
 }
 
+// three is a complete backup of three nodes.
+func three(name string, at float64) Backup {
+	all := []string{hostA, hostB, hostC}
+	b := Backup{Name: name, Cluster: "shop"}
+	for _, host := range all {
+		b.Nodes = append(b.Nodes, entryAt(name, host, days(at), all...))
+	}
+	return b
+}
+
+// without is a backup of fewer nodes, after others were taken out of the ring.
+func without(b Backup, hosts ...string) Backup {
+	b.Nodes = slices.DeleteFunc(b.Nodes, func(e Entry) bool { return slices.Contains(hosts, e.HostID) })
+	for i := range b.Nodes {
+		b.Nodes[i].seen = &ring.Ring{Members: slices.DeleteFunc(slices.Clone(b.Nodes[i].seen.Members), func(m ring.Member) bool { return slices.Contains(hosts, m.HostID) })}
+	}
+	return b
+}
+
+func TestBackupsOfAStolenKeyPushNothingOut(t *testing.T) {
+	forged := func(name string, at float64) Backup { return made(name, at) } // of host A, which says it is alone
+	for _, c := range []struct {
+		what string
+		give []Backup
+		want string
+	}{
+		{"made after the others", []Backup{three("d0", 0), three("d1", 1), forged("x1", 1.1), forged("x2", 1.2), forged("x3", 1.3)}, "d0 d1 x1 x2 x3"},
+		{"made between the others", []Backup{three("d0", 0), forged("x1", 0.1), three("d1", 1), forged("x2", 1.2), three("d2", 2)}, "x1 d1 x2 d2"},
+		{"instead of an incomplete one", []Backup{three("d0", 0), made("i", 1, func(b *Backup) { *b = without(three("i", 1), hostC); lacking(b) }), forged("x1", 20)}, "d0 i x1"},
+		{"a node was taken out", []Backup{three("d0", 0), three("d1", 1), without(three("d2", 2), hostC), without(three("d3", 3), hostC)}, "d2 d3"},
+		{"a cluster has grown", []Backup{forged("d0", 0), three("d1", 1), three("d2", 2)}, "d1 d2"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			if diff := cmp.Diff(strings.Fields(c.want), left(plan(t, Retention{Backups: c.give, Policy: Policy{KeepLast: 2}}))); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestAPlanIsRefused(t *testing.T) {
 	partial := func(b *Backup) { lacking(b); b.Partial = true }
 	twoRings := made("d1", 1)
