@@ -127,7 +127,7 @@ func (s *session) purge(c *cli.Context) error {
 	return errors.Join(err, unread(damaged))
 }
 
-// carryOut deletes what is to go. Somebody may have held a backup while the plan was read.
+// carryOut deletes what is to go.
 func (s *session) carryOut(c *cli.Context, plan *snapshot.Plan) error {
 	doomed := verdicts(plan, false)
 	if len(doomed) == 0 {
@@ -136,15 +136,8 @@ func (s *session) carryOut(c *cli.Context, plan *snapshot.Plan) error {
 	if err := confirm(c, c.App.ErrWriter, "this deletes backups"); err != nil {
 		return err
 	}
-	if err := s.held(c, backups(doomed)); err != nil {
-		return err
-	}
-	for i := range doomed {
-		if err := s.remove(c, &doomed[i].Backup, doomed[i].Why); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := s.remove(c, doomed)
+	return err
 }
 
 // refusedError says why a plan may not be carried out.
