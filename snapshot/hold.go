@@ -51,6 +51,7 @@ type Hold struct {
 
 // Removal is the end that somebody made of a hold.
 type Removal struct {
+	ID         pack.ID // of its record
 	Reason, By string
 	Key        roles.KeyID
 	At         time.Time
@@ -112,8 +113,7 @@ func RemoveHold(ctx context.Context, r *repo.Repo, h *Hold, end Removal) error {
 	if err := rec.check(); err != nil {
 		return err
 	}
-	var own pack.ID
-	if err := put(ctx, r, &rec, &own, &end.Key); err != nil {
+	if err := put(ctx, r, &rec, &end.ID, &end.Key); err != nil {
 		return err
 	}
 	h.Removed = &end
@@ -206,7 +206,7 @@ func (f *folded) add(rec repo.Record) error {
 		return &repo.DamageError{Object: rec.Name, What: fmt.Sprintf("hold: %v", err)}
 	}
 	if body.Removes != nil {
-		f.removals = append(f.removals, removal{pack.ID(*body.Removes), rec.Revoked, Removal{body.Reason, body.By, rec.Author, body.At}})
+		f.removals = append(f.removals, removal{pack.ID(*body.Removes), rec.Revoked, Removal{rec.ID, body.Reason, body.By, rec.Author, body.At}})
 		return nil
 	}
 	h := &Hold{ID: rec.ID, Kind: body.Kind, Backup: body.Backup, Cluster: body.Cluster, Reason: body.Reason, By: body.By, Key: rec.Author, Added: body.At}

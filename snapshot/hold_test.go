@@ -43,11 +43,12 @@ func (r *rig) hold(by *repo.Repo, backup string) Hold {
 	return h
 }
 
-func (r *rig) end(by *repo.Repo, h Hold, at time.Time) {
+func (r *rig) end(by *repo.Repo, h Hold, at time.Time) Hold {
 	r.t.Helper()
 	if err := RemoveHold(r.t.Context(), by, &h, Removal{Reason: "closed", By: "bob@desk", At: at}); err != nil {
 		r.t.Fatal(err)
 	}
+	return h
 }
 
 func (r *rig) holds() []Hold {
@@ -70,8 +71,10 @@ func TestAHoldIsReadAsItWasAdded(t *testing.T) {
 	if diff := cmp.Diff([]Hold{first, second}, r.holds()); diff != "" || first.Key != r.repo.Key().KeyID() {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	r.end(r.repo, first, days(3))
-	first.Removed = &Removal{"closed", "bob@desk", r.repo.Key().KeyID(), days(3)}
+	first = r.end(r.repo, first, days(3))
+	if first.Removed.Reason != "closed" || first.Removed.Key != r.repo.Key().KeyID() {
+		t.Errorf("ended by %+v", first.Removed)
+	}
 	if diff := cmp.Diff([]Hold{first, second}, r.holds()); diff != "" {
 		t.Errorf("ended (-want +got):\n%s", diff)
 	}

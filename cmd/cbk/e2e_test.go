@@ -321,7 +321,8 @@ func TestTheJSONOfEveryCommandKeepsItsShape(t *testing.T) {
 	r.shop(50)
 	got := make(map[string]any)
 	for _, args := range [][]string{{"backup", "--name", "golden"}, {"list"}, {"show", "golden"}, {"files", "golden"}, {"check"},
-		{"restore", "golden", "--to", r.path("out")}, {"delete", "golden", "--yes"}, {"gc"}, {"key", "list"}} {
+		{"restore", "golden", "--to", r.path("out")}, {"hold", "add", "golden", "--reason", "x"}, {"hold", "remove", "golden", "--reason", "y"},
+		{"purge", "--keep-last", "1", "--dry-run"}, {"delete", "golden", "--yes"}, {"gc"}, {"key", "list"}} {
 		got[args[0]] = shape(doc[any](r, args...))
 	}
 	have, err := json.MarshalIndent(got, "", "  ")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"cbk/pack"
 	"cbk/repo"
 	"cbk/snapshot"
 )
@@ -43,6 +44,11 @@ func holdAddCommand() *cli.Command {
 			}
 			h, err := snapshot.AddHold(c.Context, s.repo, snapshot.Hold{Kind: snapshot.HoldLegal, Backup: b.Name, Cluster: b.Cluster,
 				Reason: c.String("reason"), By: by, Added: time.Now()})
+			var made []string
+			if err == nil {
+				made = []string{holdName(h.ID)}
+			}
+			head := s.audit(c, nil, err, made...)
 			if err != nil {
 				return err
 			}
@@ -50,7 +56,7 @@ func holdAddCommand() *cli.Command {
 			if _, err := s.exact(c, name); err != nil {
 				return fmt.Errorf("%s was deleted while it was being held: %w", name, err)
 			}
-			return printHolds(c, []snapshot.Hold{h}, fmt.Sprintf("%s of cluster %s is held: %s\n", b.Name, b.Cluster, h.Short()))
+			return printHolds(c, []snapshot.Hold{h}, head, fmt.Sprintf("%s of cluster %s is held: %s\n", b.Name, b.Cluster, h.Short()))
 		},
 	}
 }
@@ -112,10 +118,16 @@ func holdRemoveCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if err := snapshot.RemoveHold(c.Context, s.repo, h, snapshot.Removal{Reason: c.String("reason"), By: by, At: time.Now()}); err != nil {
+			err = snapshot.RemoveHold(c.Context, s.repo, h, snapshot.Removal{Reason: c.String("reason"), By: by, At: time.Now()})
+			var made []string
+			if err == nil {
+				made = []string{holdName(h.Removed.ID)}
+			}
+			head := s.audit(c, nil, err, made...)
+			if err != nil {
 				return err
 			}
-			return printHolds(c, []snapshot.Hold{*h}, fmt.Sprintf("hold %s of %s is removed\n", h.Short(), h.Backup))
+			return printHolds(c, []snapshot.Hold{*h}, head, fmt.Sprintf("hold %s of %s is removed\n", h.Short(), h.Backup))
 		},
 	}
 }
@@ -142,15 +154,16 @@ func holdListCommand() *cli.Command {
 					shown = append(shown, h)
 				}
 			}
-			return printHolds(c, shown, "")
+			return printHolds(c, shown, "", "")
 		},
 	}
 }
 
 // holdsJSON is cbk.hold/1, of every command on holds.
 type holdsJSON struct {
-	Schema string     `json:"schema"`
-	Holds  []holdJSON `json:"holds"`
+	Schema    string     `json:"schema"`
+	Holds     []holdJSON `json:"holds"`
+	AuditHead string     `json:"audit_head,omitempty"`
 }
 
 type holdJSON struct {
@@ -174,8 +187,11 @@ type removedJSON struct {
 	At     string `json:"at"`
 }
 
-func holdsDocument(holds []snapshot.Hold) holdsJSON {
-	doc := holdsJSON{Schema: "cbk.hold/1", Holds: []holdJSON{}}
+// holdName is the object of a hold, or of the end of one.
+func holdName(id pack.ID) string { return string(repo.HoldRecord) + "/" + id.String() }
+
+func holdsDocument(holds []snapshot.Hold, head string) holdsJSON {
+	doc := holdsJSON{Schema: "cbk.hold/1", Holds: []holdJSON{}, AuditHead: head}
 	for i := range holds {
 		h := &holds[i]
 		out := holdJSON{Hold: h.ID.String(), Kind: h.Kind, Backup: h.Backup, Cluster: h.Cluster, Reason: h.Reason, By: h.By,
@@ -193,11 +209,11 @@ func holdsDocument(holds []snapshot.Hold) holdsJSON {
 }
 
 // printHolds prints holds as JSON, or text where there is some, or a table.
-func printHolds(c *cli.Context, holds []snapshot.Hold, text string) (err error) {
+func printHolds(c *cli.Context, holds []snapshot.Hold, head, text string) (err error) {
 	w := c.App.Writer
 	switch {
 	case c.Bool("json"):
-		return printJSON(w, holdsDocument(holds))
+		return printJSON(w, holdsDocument(holds, head))
 	case text == "" && len(holds) == 0:
 		text = "no holds\n"
 	case text == "":

@@ -111,33 +111,36 @@ func (s *session) purge(c *cli.Context) error {
 	if len(plan.Series) == 0 && c.String("cluster")+c.String("host-id") != "" {
 		return fmt.Errorf("%w of cluster %q, host %q", snapshot.ErrNotFound, c.String("cluster"), c.String("host-id"))
 	}
+	doc := purgeDocument(plan)
 	err = refused(plan)
 	if err == nil && !c.Bool("json") {
 		printPurge(c.App.Writer, plan)
 	}
 	if err == nil && !c.Bool("dry-run") {
-		err = s.carryOut(c, plan)
+		err = s.carryOut(c, plan, &doc)
 	}
 	if err != nil && len(plan.Refused) == 0 {
 		return err
 	}
 	if c.Bool("json") {
-		err = cmp.Or(printJSON(c.App.Writer, purgeDocument(plan, c.Bool("dry-run"))), err)
+		err = cmp.Or(printJSON(c.App.Writer, doc), err)
 	}
 	return errors.Join(err, unread(damaged))
 }
 
 // carryOut deletes what is to go.
-func (s *session) carryOut(c *cli.Context, plan *snapshot.Plan) error {
-	doomed := verdicts(plan, false)
-	if len(doomed) == 0 {
-		return nil
+func (s *session) carryOut(c *cli.Context, plan *snapshot.Plan, doc *purgeJSON) error {
+	if doomed := verdicts(plan, false); len(doomed) > 0 {
+		if err := confirm(c, c.App.ErrWriter, "this deletes backups"); err != nil {
+			return err
+		}
+		records, err := s.remove(c, doomed)
+		if doc.AuditHead = s.audit(c, doc, err, records...); err != nil {
+			return err
+		}
 	}
-	if err := confirm(c, c.App.ErrWriter, "this deletes backups"); err != nil {
-		return err
-	}
-	_, err := s.remove(c, doomed)
-	return err
+	doc.DryRun = false
+	return nil
 }
 
 // refusedError says why a plan may not be carried out.

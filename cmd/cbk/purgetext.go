@@ -18,6 +18,8 @@ type purgeJSON struct {
 	LeftAlone int           `json:"left_alone"` // backups that were not chosen
 	Stays     []stayJSON    `json:"stays"`
 	Backups   []verdictJSON `json:"backups"`
+
+	AuditHead string `json:"audit_head,omitempty"`
 }
 
 type verdictJSON struct {
@@ -30,9 +32,10 @@ type verdictJSON struct {
 	Why      []string `json:"why"`
 }
 
-func purgeDocument(p *snapshot.Plan, dryRun bool) purgeJSON {
+// purgeDocument is the document of a plan that nobody has carried out.
+func purgeDocument(p *snapshot.Plan) purgeJSON {
 	gone := verdicts(p, false)
-	doc := purgeJSON{Schema: "cbk.purge/1", DryRun: dryRun, Refused: append([]string{}, p.Refused...), LeftAlone: p.Left, Deleted: []string{},
+	doc := purgeJSON{Schema: "cbk.purge/1", DryRun: true, Refused: append([]string{}, p.Refused...), LeftAlone: p.Left, Deleted: []string{},
 		Stays: []stayJSON{}, Backups: []verdictJSON{}}
 	if len(p.Refused) == 0 {
 		doc.Deleted, doc.BytesPut, doc.Stays = names(backups(gone)), put(gone), stays(verdicts(p, true))
