@@ -56,6 +56,12 @@ func (r *Repo) Delete(ctx context.Context, name string, why []byte) error {
 // DeletionRecord returns the name of the deletion record of a root.
 func DeletionRecord(root string) string { return sibling(deadPrefix, logical(root)) }
 
+// MayDelete reports whether a key has a role that deletes backups. Whether it was revoked is another question.
+func (r *Repo) MayDelete(id roles.KeyID) bool {
+	p, ok := r.trust.Principal(id)
+	return ok && (p.Role == roles.RoleOwner || p.Role == roles.RoleKeeper)
+}
+
 // anyRoot reads the root at a name. One that is damaged has nothing but its hash, and perhaps a copy.
 func (r *Repo) anyRoot(ctx context.Context, name string) (*Root, error) {
 	data, err := r.st.Get(ctx, name, maxRoot)

@@ -13,7 +13,6 @@ import (
 
 	"cbk/pack"
 	"cbk/repo"
-	"cbk/repo/roles"
 )
 
 // Kinds of holds.
@@ -43,7 +42,7 @@ type Hold struct {
 	Cluster string
 	Reason  string
 	By      string // as the one who added it is called on the machine where that was
-	Key     roles.KeyID
+	Key     string // id of the key that signed it
 	Added   time.Time
 	Expires time.Time // zero: never
 	Removed *Removal  // nil while it was not removed
@@ -53,7 +52,7 @@ type Hold struct {
 type Removal struct {
 	ID         pack.ID // of its record
 	Reason, By string
-	Key        roles.KeyID
+	Key        string
 	At         time.Time
 }
 
@@ -120,7 +119,7 @@ func RemoveHold(ctx context.Context, r *repo.Repo, h *Hold, end Removal) error {
 	return nil
 }
 
-func put(ctx context.Context, r *repo.Repo, rec *holdRecord, id *pack.ID, key *roles.KeyID) error {
+func put(ctx context.Context, r *repo.Repo, rec *holdRecord, id *pack.ID, key *string) error {
 	body, err := json.Marshal(rec)
 	if err != nil {
 		return fmt.Errorf("hold: %w", err)
@@ -129,7 +128,7 @@ func put(ctx context.Context, r *repo.Repo, rec *holdRecord, id *pack.ID, key *r
 	if err != nil {
 		return fmt.Errorf("hold: %w", err)
 	}
-	*id, *key = added.ID, added.Author
+	*id, *key = added.ID, added.Author.String()
 	return nil
 }
 
@@ -166,10 +165,7 @@ func (rec *holdRecord) check() error {
 // Holds returns all holds that were ever added, oldest first. One that cannot be read is a *repo.DamageError: nobody knows
 // what it holds, so nothing may be removed.
 func Holds(ctx context.Context, r *repo.Repo) ([]Hold, error) {
-	f := folded{holds: make(map[pack.ID]*Hold), deletes: func(id roles.KeyID) bool {
-		p, ok := r.Key().Trust().Principal(id)
-		return ok && (p.Role == roles.RoleOwner || p.Role == roles.RoleKeeper)
-	}}
+	f := folded{holds: make(map[pack.ID]*Hold)}
 	n := 0
 	err := r.Records(ctx, repo.HoldRecord, func(rec repo.Record, err error) error {
 		if n++; err == nil && n > maxHolds {
@@ -178,7 +174,7 @@ func Holds(ctx context.Context, r *repo.Repo) ([]Hold, error) {
 		if err != nil {
 			return err
 		}
-		return f.add(rec)
+		return f.add(rec, r.MayDelete(rec.Author))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read holds: %w", err)
@@ -190,26 +186,26 @@ func Holds(ctx context.Context, r *repo.Repo) ([]Hold, error) {
 type folded struct {
 	holds    map[pack.ID]*Hold
 	removals []removal
-	deletes  func(roles.KeyID) bool // whether a key's role may delete backups
 }
 
 type removal struct {
 	of      pack.ID
+	deletes bool // its signer may delete backups
 	revoked bool
 	Removal
 }
 
-func (f *folded) add(rec repo.Record) error {
+func (f *folded) add(rec repo.Record, deletes bool) error {
 	var body holdRecord
 	err := json.Unmarshal(rec.Body, &body)
 	if err = cmp.Or(err, body.check()); err != nil {
 		return &repo.DamageError{Object: rec.Name, What: fmt.Sprintf("hold: %v", err)}
 	}
 	if body.Removes != nil {
-		f.removals = append(f.removals, removal{pack.ID(*body.Removes), rec.Revoked, Removal{rec.ID, body.Reason, body.By, rec.Author, body.At}})
+		f.removals = append(f.removals, removal{pack.ID(*body.Removes), deletes, rec.Revoked, Removal{rec.ID, body.Reason, body.By, rec.Author.String(), body.At}})
 		return nil
 	}
-	h := &Hold{ID: rec.ID, Kind: body.Kind, Backup: body.Backup, Cluster: body.Cluster, Reason: body.Reason, By: body.By, Key: rec.Author, Added: body.At}
+	h := &Hold{ID: rec.ID, Kind: body.Kind, Backup: body.Backup, Cluster: body.Cluster, Reason: body.Reason, By: body.By, Key: rec.Author.String(), Added: body.At}
 	if body.Expires != nil {
 		h.Expires = *body.Expires
 	}
@@ -227,7 +223,7 @@ func (f *folded) all() []Hold {
 		if h == nil || h.Removed != nil || end.revoked {
 			continue
 		}
-		if f.deletes(end.Key) || end.Key == h.Key {
+		if end.deletes || end.Key == h.Key {
 			h.Removed = &end.Removal
 		}
 	}

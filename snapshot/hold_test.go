@@ -68,11 +68,11 @@ func TestAHoldIsReadAsItWasAdded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]Hold{first, second}, r.holds()); diff != "" || first.Key != r.repo.Key().KeyID() {
+	if diff := cmp.Diff([]Hold{first, second}, r.holds()); diff != "" || first.Key != r.repo.Key().KeyID().String() {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	first = r.end(r.repo, first, days(3))
-	if first.Removed.Reason != "closed" || first.Removed.Key != r.repo.Key().KeyID() {
+	if first.Removed.Reason != "closed" || first.Removed.Key != r.repo.Key().KeyID().String() {
 		t.Errorf("ended by %+v", first.Removed)
 	}
 	if diff := cmp.Diff([]Hold{first, second}, r.holds()); diff != "" {

@@ -195,13 +195,13 @@ func holdsDocument(holds []snapshot.Hold, head string) holdsJSON {
 	for i := range holds {
 		h := &holds[i]
 		out := holdJSON{Hold: h.ID.String(), Kind: h.Kind, Backup: h.Backup, Cluster: h.Cluster, Reason: h.Reason, By: h.By,
-			Key: h.Key.String(), Added: clock(h.Added), Active: h.Active(time.Now())}
+			Key: h.Key, Added: clock(h.Added), Active: h.Active(time.Now())}
 		if !h.Expires.IsZero() {
 			end := clock(h.Expires)
 			out.Expires = &end
 		}
 		if h.Removed != nil {
-			out.Removed = &removedJSON{h.Removed.Reason, h.Removed.By, h.Removed.Key.String(), clock(h.Removed.At)}
+			out.Removed = &removedJSON{h.Removed.Reason, h.Removed.By, h.Removed.Key, clock(h.Removed.At)}
 		}
 		doc.Holds = append(doc.Holds, out)
 	}
