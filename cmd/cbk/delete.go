@@ -35,10 +35,6 @@ func deleteCommand() *cli.Command {
 	}
 }
 
-func clusterFlag() cli.Flag {
-	return &cli.StringFlag{Name: "cluster", Usage: "only backups of the cluster called `LABEL`"}
-}
-
 func hostFlag() cli.Flag {
 	return &cli.StringFlag{Name: "host-id", Usage: "only backups of the ring of the host `ID`, where clusters share a label"}
 }

@@ -30,6 +30,9 @@ func TestADeletedBackupGivesItsSpaceBackAndLeavesTheOthersWhole(t *testing.T) {
 		t.Fatalf("refused and planned deletions deleted (-want +got):\n%s", diff)
 	}
 	done := doc[deleteJSON](r, "delete", "b1", "--yes")
+	if !strings.Contains(r.ok("audit", "list"), " delete --yes b1 ") || done.AuditHead == "" {
+		t.Errorf("the deletion is not in the audit chain, head %q", done.AuditHead)
+	}
 	if diff := cmp.Diff([]string{"b1", "to", "b10"}, slices.Concat(done.Deleted, []string{"to"}, done.Left)); diff != "" || done.BytesPut == 0 || len(done.Stays) != 1 {
 		t.Errorf("%+v\n%s", done, diff)
 	}
