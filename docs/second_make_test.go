@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -178,7 +179,7 @@ func (m *maker) die(name string) {
 
 func (m *maker) collect() {
 	m.t.Helper()
-	_, err := m.owner.GC(m.t.Context(), host, repo.GCOptions{Now: time.Now})
+	_, err := m.owner.GC(m.t.Context(), host, repo.GCOptions{MaxRepack: math.MaxInt64, Now: time.Now})
 	m.must(err)
 }
 

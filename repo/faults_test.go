@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -166,7 +167,7 @@ type act struct {
 
 func acts() []act {
 	none := func(*testing.T, *repo.Repo, *place) {}
-	patience := repo.GCOptions{Now: time.Now}
+	patience := repo.GCOptions{MaxRepack: math.MaxInt64, Now: time.Now}
 	return []act{
 		{name: "backup", done: repo.ErrSnapshotExists,
 			run: func(ctx context.Context, r *repo.Repo, _ *place) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -38,7 +39,7 @@ func at(t *testing.T, st store.Store, prefix string, do func()) *repo.Repo {
 
 func collect(t *testing.T, r *repo.Repo, grace, minAge time.Duration, now time.Time) *repo.GCResult {
 	t.Helper()
-	res, err := r.GC(t.Context(), "node-1", repo.GCOptions{Grace: grace, MinAge: minAge, Now: func() time.Time { return now }})
+	res, err := r.GC(t.Context(), "node-1", repo.GCOptions{Grace: grace, MinAge: minAge, MaxRepack: math.MaxInt64, Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}

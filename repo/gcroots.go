@@ -3,16 +3,34 @@ package repo
 import (
 	"context"
 	"path"
+
+	"cbk/pack"
 )
 
 // part names the root of a part, and its main root.
 type part struct{ name, main string }
 
-// aliveRoot is a root that keeps its blobs. What a pending one needs and does not find is no damage: its writer learns of
-// it before it commits.
-type aliveRoot struct {
-	*Root
-	pending bool
+// needs are the blobs that the roots of a domain name themselves, each once however many roots share it, with what is known
+// of it.
+type needs map[pack.ID]needed
+
+type needed struct {
+	segment   bool // a reference segment: what it lists is needed too
+	committed bool // by a root that stands. What only pending ones need and do not find is no damage: their writers learn of it before they commit
+}
+
+func (n needs) add(root *Root, pending bool) {
+	note := func(id pack.ID, segment bool) {
+		was := n[id]
+		n[id] = needed{segment || was.segment, !pending || was.committed}
+	}
+	note(root.Ring, false)
+	for _, id := range root.Descriptions {
+		note(id, false)
+	}
+	for _, id := range root.Refs {
+		note(id, true)
+	}
 }
 
 // fate says what became of a root that was announced.
@@ -48,7 +66,8 @@ func (r *Repo) fateOf(ctx context.Context, name string) (fate, error) {
 
 // roots reads what is alive: committed roots without a deletion record, and pending roots whose id has no abort or
 // deletion record.
-func (k *keeper) roots(ctx context.Context, pending []string) (alive []aliveRoot, err error) {
+func (k *keeper) roots(ctx context.Context, pending []string) (needs, error) {
+	alive := make(needs)
 	records, err := k.repo.names(ctx, deadPrefix+k.domain+"/", KindDeleted)
 	if err != nil {
 		return nil, err
@@ -75,49 +94,47 @@ func (k *keeper) roots(ctx context.Context, pending []string) (alive []aliveRoot
 			}
 			continue
 		}
-		if alive, err = k.root(ctx, alive, name); err != nil {
+		if err := k.root(ctx, alive, name); err != nil {
 			return nil, err
 		}
 	}
 	return alive, nil
 }
 
-// root adds the root at a name, committed or announced, to those alive.
-func (k *keeper) root(ctx context.Context, alive []aliveRoot, name string) ([]aliveRoot, error) {
+// root adds what the root at a name needs, committed or announced, if it is alive.
+func (k *keeper) root(ctx context.Context, alive needs, name string) error {
 	if Classify(name) == KindPending {
 		root, err := k.repo.readPending(ctx, name)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			_, err = k.revive(ctx, alive, root, true)
 		}
-		return k.revive(ctx, alive, aliveRoot{Root: root, pending: true})
+		return err
 	}
 	root, err := k.repo.ReadRoot(ctx, name)
 	if Aborted(err) || Void(err) {
-		return alive, nil
+		return nil
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	n := len(alive)
-	if alive, err = k.revive(ctx, alive, aliveRoot{Root: root}); err != nil {
-		return nil, err
-	}
-	if root.Main != nil && len(alive) == n {
+	lives, err := k.revive(ctx, alive, root, false)
+	if err == nil && root.Main != nil && !lives {
 		k.parts = append(k.parts, part{name, root.Main.Name()})
 	}
-	return alive, nil
+	return err
 }
 
-// revive adds a root to those alive, unless it is part of one that is dead, or committed with a copy of its own.
-func (k *keeper) revive(ctx context.Context, alive []aliveRoot, root aliveRoot) ([]aliveRoot, error) {
-	if root.Full && !root.pending { // one that is pending may still be copying
-		return alive, nil
+// revive adds what a root needs, unless it is part of one that is dead, or committed with a copy of its own.
+func (k *keeper) revive(ctx context.Context, alive needs, root *Root, pending bool) (lives bool, err error) {
+	if root.Full && !pending { // one that is pending may still be copying
+		return false, nil
 	}
 	if root.Main != nil {
 		f, err := k.repo.fateOf(ctx, root.Main.Name())
 		if err != nil || f == dead {
-			return alive, err
+			return false, err
 		}
 	}
-	return append(alive, root), nil
+	alive.add(root, pending)
+	return true, nil
 }

@@ -5,46 +5,55 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
+	"sync/atomic"
 
-	"cbk/index"
 	"cbk/pack"
-	"cbk/repo/roles"
 )
 
 // sweep is K3: for tombstones old enough, shards that name condemned packs are replaced by shards that do not, and packs
-// that no shard names any more are deleted. Only keepers rewrite shards.
+// that no shard names any more are deleted. Only keepers rewrite shards. On a store without room for the new shards packs
+// go before the shards that name them: readers then look for other holders, and nothing is lost (DropBeforeShards in
+// gcmodel).
 func (k *keeper) sweep(ctx context.Context) error {
 	due := k.due()
 	if len(due) == 0 {
 		return nil
 	}
-	if err := k.rewrite(ctx); err != nil {
-		return err
+	crowded := k.rewrite(ctx)
+	if ignoreFull(crowded) != nil {
+		return crowded
 	}
-	named, err := k.named(ctx)
-	if err != nil {
-		return err
-	}
-	for _, id := range due {
-		if named[id] {
-			continue
-		}
-		if err := k.remove(ctx, id); err != nil {
+	if crowded == nil {
+		named, err := k.named(ctx)
+		if err != nil {
 			return err
 		}
+		due = slices.DeleteFunc(due, func(id pack.ID) bool { return named[id] })
 	}
-	return k.dropEpochs(ctx)
+	err := each(ctx, len(due), func(ctx context.Context, i int) error { return k.removePack(ctx, due[i]) })
+	if err == nil {
+		err = crowded
+	}
+	if err == nil {
+		err = k.dropEpochs(ctx)
+	}
+	return err
 }
 
-// due returns the packs condemned at least the grace time ago.
+// due returns the packs condemned at least the grace time ago, but those that had to be kept.
 func (k *keeper) due() (ids []pack.ID) {
+	kept := make(map[pack.ID]bool)
+	for i := range k.world.packs {
+		if p := &k.world.packs[i]; p.kept {
+			kept[p.name] = true
+		}
+	}
 	for _, g := range k.world.view.groups {
 		if !g.gone && k.past(g.at, k.opt.Grace) {
 			ids = append(ids, g.packs...)
 		}
 	}
-	return ids
+	return slices.DeleteFunc(ids, func(id pack.ID) bool { return kept[id] })
 }
 
 // noteGone marks the groups whose packs are all deleted, for the next tombstone: later keepers need not look for them.
@@ -54,80 +63,21 @@ func (k *keeper) noteGone(ctx context.Context, e *epochs) error {
 		if g.gone || !k.past(g.at, k.opt.Grace) {
 			continue
 		}
-		g.gone = true
-		for _, id := range g.packs {
-			there, err := k.repo.exists(ctx, PackName(id))
-			if err != nil {
-				return err
+		var found atomic.Bool
+		err := each(ctx, len(g.packs), func(ctx context.Context, i int) error {
+			if found.Load() {
+				return nil
 			}
+			there, err := k.repo.exists(ctx, PackName(g.packs[i]))
 			if there {
-				g.gone = false
-				break
+				found.Store(true)
 			}
-		}
-	}
-	return nil
-}
-
-// past reports whether something is at least so old. No patience is needed for none, whatever the clocks say.
-func (k *keeper) past(since time.Time, age time.Duration) bool {
-	return age <= 0 || k.opt.Now().Sub(since) >= age
-}
-
-// rewrite replaces the shards that name condemned packs by shards that do not.
-func (k *keeper) rewrite(ctx context.Context) error {
-	w := k.world
-	var old []string
-	keep := make(map[uint32][]pack.Info) // by generation
-	doms := make(map[uint32]*roles.Domain)
-	for _, s := range w.shards {
-		if !slices.ContainsFunc(s.packs, func(n int) bool { return w.view.condemned[w.packs[n].name] }) {
-			continue
-		}
-		old = append(old, s.name)
-		read, err := k.repo.readShard(ctx, s.name)
-		if ignoreMissing(err) != nil {
 			return err
-		}
+		})
 		if err != nil {
-			continue
-		}
-		g := read.dom.Generation
-		doms[g] = read.dom
-		for _, p := range read.packs {
-			if !w.view.condemned[p.Name] {
-				keep[g] = append(keep[g], p)
-			}
-		}
-	}
-	for g, packs := range keep {
-		if err := k.writeShards(ctx, doms[g], packs); err != nil {
 			return err
 		}
-	}
-	for _, name := range old {
-		k.res.ShardsRemoved++
-		if err := k.repo.st.Delete(ctx, name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// writeShards writes the packs into as few shards as their bound allows.
-func (k *keeper) writeShards(ctx context.Context, d *roles.Domain, packs []pack.Info) error {
-	for len(packs) > 0 {
-		n, entries := 0, 0
-		for n < len(packs) && (n == 0 || entries+len(packs[n].Entries) <= index.MaxShardEntries) {
-			entries += len(packs[n].Entries)
-			n++
-		}
-		k.seq++
-		name, data := k.repo.sealShard(d, k.seq, packs[:n])
-		if err := k.repo.st.Create(ctx, name, data); err != nil {
-			return err
-		}
-		packs = packs[n:]
+		g.gone = !found.Load()
 	}
 	return nil
 }
@@ -175,24 +125,26 @@ func (k *keeper) namedNow(ctx context.Context, known map[string][]pack.ID) (map[
 	return named, nil
 }
 
-func (k *keeper) remove(ctx context.Context, id pack.ID) error {
+func (k *keeper) removePack(ctx context.Context, id pack.ID) error {
 	name := PackName(id)
 	info, err := k.repo.st.Stat(ctx, name)
 	if err != nil {
 		return ignoreMissing(err)
 	}
-	if err := k.repo.st.Delete(ctx, name); err != nil {
-		return err
+	gone, err := k.remove(ctx, name)
+	if gone {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.res.Deleted++
+		k.res.BytesFreed += info.Size
 	}
-	k.res.Deleted++
-	k.res.BytesFreed += info.Size
-	return nil
+	return err
 }
 
 // dropEpochs removes the tombstones that the newest one contains.
 func (k *keeper) dropEpochs(ctx context.Context) error {
 	for _, n := range k.world.view.older {
-		if err := k.repo.st.Delete(ctx, epochName(k.domain, n)); err != nil {
+		if _, err := k.remove(ctx, epochName(k.domain, n)); err != nil {
 			return err
 		}
 	}

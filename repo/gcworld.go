@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"sort"
+	"sync"
 
 	"cbk/index"
 	"cbk/pack"
@@ -20,63 +22,63 @@ type keeper struct {
 	repo   *Repo
 	domain string
 	opt    GCOptions
+	world  *world          // as seen by this run's K2
+	held   *holdings       // the memory of the last look, for the next one
+	seq    uint64          // of the newest shard
+	parts  []part          // committed parts of roots that are dead
+	ended  map[string]bool // pending roots that a rehearsal takes for ended
+
+	mu     sync.Mutex // of the two below, while requests are under way
 	res    *GCResult
-	world  *world // as seen by this run's K2
-	seq    uint64 // of the newest shard
-	parts  []part // committed parts of roots that are dead
+	denied []error // deletions that the store does not allow
 }
 
-// world is what a keeper sees of a domain. For each blob it holds 40 bytes: 400 MiB for ten million.
+// world is what a keeper sees of a domain.
 type world struct {
 	view   *epochs
 	shards []shard
 	packs  []packState
-	blobs  []holder // by id
-	live   bitset   // one holder of each blob that a root needs
-	refs   map[pack.ID][]location
+	held   *holdings
+	refs   []segment // by id
 }
 
-// location is where a reference segment lies.
-type location struct {
-	pack                  int // number in world.packs
+// segment is a place where a reference segment lies.
+type segment struct {
+	id                    pack.ID
+	pack                  uint32 // number in world.packs
 	offset, stored, plain uint32
 }
 
 type shard struct {
-	name  string
-	packs []int // numbers in world.packs
+	name    string
+	revoked bool     // its author's key is: backups leave it out
+	packs   []uint32 // numbers in world.packs
+	says    []tag    // of what it says of each; another shard may say something else
 }
 
 type packState struct {
-	name    pack.ID
-	shard   string // one that names it
-	dom     *roles.Domain
-	content uint64 // stored bytes of its blobs
+	name      pack.ID
+	shard     int // number in world.shards of one that names it
+	dom       *roles.Domain
+	size      uint32
+	content   uint64 // stored bytes of its blobs
+	condemned bool
+	kept      bool // condemned, and a backup needs a blob that has no other holder and could not be copied
 }
 
-type holder struct {
-	id     pack.ID
-	pack   uint32
-	stored uint32 // its top bit, far above the size of any blob: nobody can open the session any more
-}
-
-const lostHolder = 1 << 31
+// goes reports whether a sweep may delete a pack: nothing in it is needed from there.
+func (p *packState) goes() bool { return p.condemned && !p.kept }
 
 // rank orders the holders of a blob: first those that can be read, then those that need no copying.
-func (w *world) rank(h holder) (n int) {
-	if h.stored&lostHolder != 0 {
+func (w *world) rank(h *holder) (n int) {
+	if h.lost() {
 		n = 2
 	}
-	if w.view.condemned[w.packs[h.pack].name] {
+	if w.packs[h.pack].condemned {
 		n++
 	}
 	return n
 }
-
-type bitset []uint64
-
-func (b bitset) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
-func (b bitset) set(i int)      { b[i/64] |= 1 << (i % 64) }
 
 // look reads tombstones, pending roots, roots and shards, in this order, and marks what the roots need. A session that
 // commits meanwhile is seen pending or committed; whatever a root needs had its shard before the root was announced. An
@@ -111,11 +113,16 @@ func (k *keeper) lookOnce(ctx context.Context) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
+	pending = slices.DeleteFunc(pending, func(name string) bool { return k.ended[name] })
 	roots, err := k.roots(ctx, pending)
 	if err != nil {
 		return nil, err
 	}
-	w := &world{view: view, refs: make(map[pack.ID][]location)}
+	if k.held == nil {
+		k.held = newHoldings()
+	}
+	k.held.reset()
+	w := &world{view: view, held: k.held}
 	if err := k.load(ctx, w); err != nil {
 		return nil, err
 	}
@@ -128,7 +135,7 @@ func (k *keeper) load(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	number := make(map[pack.ID]int)
+	number := make(map[pack.ID]uint32)
 	seals, lost := k.repo.sealState(k.domain), make(map[pack.SessionID]bool)
 	for _, name := range names {
 		read, err := k.repo.readShard(ctx, name)
@@ -137,26 +144,26 @@ func (k *keeper) load(ctx context.Context, w *world) error {
 		}
 		seq, _, _ := index.ParseShardName(path.Base(name))
 		k.seq = max(k.seq, seq)
-		s := shard{name: name}
-		for _, p := range read.packs {
+		s := shard{name: name, revoked: read.revoked, packs: make([]uint32, 0, len(read.packs)), says: make([]tag, 0, len(read.packs))}
+		for i := range read.packs {
+			p := &read.packs[i]
 			n, met := number[p.Name]
 			if !met {
-				n = len(w.packs)
+				n = uint32(len(w.packs))
 				number[p.Name] = n
-				w.packs = append(w.packs, packState{name: p.Name, shard: name, dom: read.dom})
 				if err := lostOf(ctx, seals, p.Sessions, lost); err != nil {
 					return err
 				}
-				w.add(n, &p, lost)
+				w.packs = append(w.packs, packState{name: p.Name, shard: len(w.shards), dom: read.dom, size: p.Size,
+					condemned: w.view.condemned[p.Name]})
+				w.add(n, p, lost)
 			}
-			s.packs = append(s.packs, n)
+			s.packs, s.says = append(s.packs, n), append(s.says, w.held.key.info(p))
 		}
 		w.shards = append(w.shards, s)
 	}
-	slices.SortFunc(w.blobs, func(a, b holder) int {
-		return cmp.Or(bytes.Compare(a.id[:], b.id[:]), cmp.Compare(a.pack, b.pack))
-	})
-	w.live = make(bitset, len(w.blobs)/64+1)
+	w.held.sort()
+	slices.SortFunc(w.refs, func(a, b segment) int { return cmp.Or(bytes.Compare(a.id[:], b.id[:]), cmp.Compare(a.pack, b.pack)) })
 	return nil
 }
 
@@ -170,52 +177,46 @@ func lostOf(ctx context.Context, seals *sealState, sessions []pack.Session, lost
 	return err
 }
 
-func (w *world) add(n int, p *pack.Info, lost map[pack.SessionID]bool) {
+func (w *world) add(n uint32, p *pack.Info, lost map[pack.SessionID]bool) {
 	for _, e := range p.Entries {
-		h := holder{e.ID, uint32(n), e.Stored &^ lostHolder}
+		stored := e.Stored &^ lostHolder
+		w.packs[n].content += uint64(stored)
 		if lost[e.Session] && !indexed(e.Type) {
-			h.stored |= lostHolder
+			stored |= lostHolder
 		}
-		w.blobs = append(w.blobs, h)
-		w.packs[n].content += uint64(e.Stored)
+		w.held.add(e.ID, n, stored)
 		if e.Type == pack.Refs {
-			w.refs[e.ID] = append(w.refs[e.ID], location{n, e.Offset, e.Stored, e.Plain})
+			w.refs = append(w.refs, segment{e.ID, n, e.Offset, e.Stored, e.Plain})
 		}
 	}
-}
-
-// holders returns the range of w.blobs that holds a blob.
-func (w *world) holders(id pack.ID) (from, to int) {
-	from = sort.Search(len(w.blobs), func(i int) bool { return bytes.Compare(w.blobs[i].id[:], id[:]) >= 0 })
-	for to = from; to < len(w.blobs) && w.blobs[to].id == id; to++ {
-	}
-	return from, to
 }
 
 // need marks a blob as alive: one holder is enough, the first of the best rank.
 func (w *world) need(id pack.ID) error {
-	from, to := w.holders(id)
-	if from == to {
+	group, first := w.held.of(id)
+	if len(group) == 0 {
 		return &DamageError{Object: "blob " + id.String(), What: "a backup needs it and no shard names it"}
 	}
-	best := from
-	for i := from; i < to; i++ {
-		if w.live.has(i) {
+	best := 0
+	for i := range group {
+		if w.held.live.has(first + i) {
 			return nil
 		}
-		if w.rank(w.blobs[i]) < w.rank(w.blobs[best]) {
+		if w.rank(&group[i]) < w.rank(&group[best]) {
 			best = i
 		}
 	}
-	w.live.set(best)
+	w.held.live.set(first + best)
 	return nil
 }
 
-// mark follows the references of the roots. Each distinct segment is read once.
-func (k *keeper) mark(ctx context.Context, w *world, roots []aliveRoot) error {
-	m := marker{keeper: k, world: w, seen: make(map[pack.ID]bool)}
-	for _, root := range roots {
-		if err := m.root(ctx, root); err != nil {
+// mark follows the references of the roots. Each segment is read once.
+func (k *keeper) mark(ctx context.Context, w *world, alive needs) error {
+	m := marker{keeper: k, world: w}
+	ids := slices.SortedFunc(maps.Keys(alive), func(a, b pack.ID) int { return bytes.Compare(a[:], b[:]) })
+	for _, id := range ids {
+		err := m.follow(ctx, id, alive[id])
+		if err != nil && (alive[id].committed || ignoreDamage(err) != nil) {
 			return err
 		}
 	}
@@ -226,44 +227,41 @@ type marker struct {
 	*keeper
 	world   *world
 	scratch pack.Scratch
-	seen    map[pack.ID]bool
 }
 
-func (m *marker) root(ctx context.Context, root aliveRoot) error {
-	need := func(ids ...pack.ID) error {
+// follow needs a blob, and where that is a reference segment what it lists.
+func (m *marker) follow(ctx context.Context, id pack.ID, n needed) error {
+	err := m.world.need(id)
+	if err != nil || !n.segment {
+		return err
+	}
+	return m.segment(ctx, id, func(ids []pack.ID) error {
 		for _, id := range ids {
-			if err := m.world.need(id); err != nil && !root.pending {
+			if err := m.world.need(id); err != nil && n.committed {
 				return err
 			}
 		}
 		return nil
+	})
+}
+
+// segments returns the places of a reference segment.
+func (w *world) segments(id pack.ID) []segment {
+	first := sort.Search(len(w.refs), func(i int) bool { return bytes.Compare(w.refs[i].id[:], id[:]) >= 0 })
+	to := first
+	for to < len(w.refs) && w.refs[to].id == id {
+		to++
 	}
-	if err := need(slices.Concat([]pack.ID{root.Ring}, root.Descriptions, root.Refs)...); err != nil {
-		return err
-	}
-	for _, id := range root.Refs {
-		if m.seen[id] {
-			continue
-		}
-		err := m.segment(ctx, id, need)
-		if errors.As(err, new(*DamageError)) && root.pending {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		m.seen[id] = !root.pending
-	}
-	return nil
+	return w.refs[first:to]
 }
 
 // segment needs what a reference segment lists. Every holder of the segment is read and all of them count: a holder that
 // a stolen key has made up can keep too much alive, never too little.
-func (m *marker) segment(ctx context.Context, id pack.ID, need func(...pack.ID) error) error {
+func (m *marker) segment(ctx context.Context, id pack.ID, need func([]pack.ID) error) error {
 	failed := error(&DamageError{Object: "blob " + id.String(), What: "a backup needs it and no shard names it"})
-	read := 0
-	for _, at := range m.world.refs[id] {
-		ids, err := m.read(ctx, id, at)
+	read, places := 0, m.world.segments(id)
+	for i := range places {
+		ids, err := m.read(ctx, &places[i])
 		if ignoreDamage(err) != nil {
 			return err
 		}
@@ -272,7 +270,7 @@ func (m *marker) segment(ctx context.Context, id pack.ID, need func(...pack.ID) 
 			continue
 		}
 		read++
-		if err := need(ids...); err != nil {
+		if err := need(ids); err != nil {
 			return fmt.Errorf("reference segment %s: %w", id.Short(), err)
 		}
 	}
@@ -282,35 +280,9 @@ func (m *marker) segment(ctx context.Context, id pack.ID, need func(...pack.ID) 
 	return nil
 }
 
-func (m *marker) read(ctx context.Context, id pack.ID, at location) ([]pack.ID, error) {
-	p := m.world.packs[at.pack]
-	return m.repo.readRefs(ctx, p.dom, &m.scratch, id, PackName(p.name), at.offset, at.stored, at.plain)
-}
-
-// salvage is what has to be copied out of one condemned pack.
-type salvage struct {
-	info pack.Info
-	dom  *roles.Domain
-	want map[pack.ID]bool
-	from string // the shard that names it
-}
-
-// doomed returns the live blobs whose every holder is condemned, or whose every other holder cannot be opened, by pack:
-// need prefers other holders, so a live holder in a condemned pack has none.
-func (w *world) doomed() map[int]*salvage {
-	out := make(map[int]*salvage)
-	for i, b := range w.blobs {
-		p := w.packs[b.pack]
-		if !w.view.condemned[p.name] || !w.live.has(i) {
-			continue
-		}
-		n := int(b.pack)
-		if out[n] == nil {
-			out[n] = &salvage{want: make(map[pack.ID]bool), from: p.shard, dom: p.dom, info: pack.Info{Name: p.name}}
-		}
-		out[n].want[b.id] = true
-	}
-	return out
+func (m *marker) read(ctx context.Context, at *segment) ([]pack.ID, error) {
+	p := &m.world.packs[at.pack]
+	return m.repo.readRefs(ctx, p.dom, &m.scratch, at.id, PackName(p.name), at.offset, at.stored, at.plain)
 }
 
 // mentions reports whether an object is a shard that was read, or a pack that one names.

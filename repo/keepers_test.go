@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -115,7 +116,7 @@ func TestTwoKeepersAtOnceDoNotMistakeEachOtherForDamage(t *testing.T) {
 const pendingAge = 0
 
 func impatientButFor(age time.Duration) repo.GCOptions {
-	return repo.GCOptions{MinAge: age, Now: time.Now}
+	return repo.GCOptions{MinAge: age, MaxRepack: math.MaxInt64, Now: time.Now}
 }
 
 // The shard that names what is to be copied goes while a keeper is at it: it looks again.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -60,7 +61,7 @@ func dump(t testing.TB, st store.Store) map[string]string {
 }
 
 // impatient is gc without any patience.
-func impatient() repo.GCOptions { return repo.GCOptions{Now: time.Now} }
+func impatient() repo.GCOptions { return repo.GCOptions{MaxRepack: math.MaxInt64, Now: time.Now} }
 
 // try is one thing that somebody may want of a repository in which node-1 and node-2 have a backup each.
 type try struct {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -113,7 +114,7 @@ func keep(ctx context.Context, r *repo.Repo, st store.Store) error {
 	ended := make(chan struct{})
 	go func() { io.Copy(io.Discard, os.Stdin); close(ended) }()
 	var sum kept
-	o := repo.GCOptions{Now: time.Now}
+	o := repo.GCOptions{MaxRepack: math.MaxInt64, Now: time.Now}
 	for ; ; sum.Runs++ {
 		visit, err := busy(ctx, r, st)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -333,7 +334,7 @@ func file(ctx context.Context, rd *repo.Reader, description pack.ID) (out []byte
 // collect ends the dead and lets the garbage go, and checks that only what is alive is left.
 func (s *swarm) collect() {
 	s.t.Helper()
-	ctx, o := s.t.Context(), repo.GCOptions{Now: time.Now}
+	ctx, o := s.t.Context(), repo.GCOptions{MaxRepack: math.MaxInt64, Now: time.Now}
 	for range 2 {
 		all, err := s.owner.Domains(ctx)
 		if err == nil {
