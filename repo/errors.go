@@ -23,14 +23,23 @@ var (
 	ErrCondemned = errors.New("garbage collection overtook the session")
 )
 
-// DamageError names an object of the repository that is not as it was written.
+// DamageError names an object of the repository that is not as it was written, or that this program is too old to read.
 type DamageError struct {
 	Object string // object name, or "blob <id>" where no object can be named
 	What   string // what is wrong with it
+	Newer  bool   // it says that a newer cbk wrote it; the error then matches pack.ErrNewer
 }
 
 // Error returns one line.
-func (e *DamageError) Error() string { return fmt.Sprintf("%s is damaged: %s", e.Object, e.What) }
+func (e *DamageError) Error() string {
+	if e.Newer {
+		return fmt.Sprintf("%s cannot be read: %s", e.Object, e.What)
+	}
+	return fmt.Sprintf("%s is damaged: %s", e.Object, e.What)
+}
+
+// Is implements errors.Is.
+func (e *DamageError) Is(target error) bool { return e.Newer && target == pack.ErrNewer }
 
 // missing is the What of an object that is not there.
 const missing = "missing"
@@ -63,7 +72,7 @@ func asDamage(object string, err error) error {
 		return &DamageError{Object: object, What: missing}
 	case errors.Is(err, pack.ErrAuthentication), errors.Is(err, wire.ErrMalformed), errors.Is(err, pack.ErrNewer), isShort(err),
 		errors.Is(err, store.ErrTooLarge):
-		return &DamageError{Object: object, What: err.Error()}
+		return &DamageError{Object: object, What: err.Error(), Newer: errors.Is(err, pack.ErrNewer)}
 	}
 	return err
 }

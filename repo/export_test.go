@@ -77,3 +77,12 @@ func (r *Repo) ForgeAudit(own string, key roles.KeyID, seq uint64, previous pack
 	}
 	return r.sealAudit(d, auditName(key, seq), previous, []byte(entry)), nil
 }
+
+// ShardPacks returns what a shard says.
+func (r *Repo) ShardPacks(ctx context.Context, name string) ([]pack.Info, error) {
+	s, err := r.readShard(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return s.packs, nil
+}

@@ -28,7 +28,7 @@ func (s *FullSweep) plus(o FullSweep) {
 
 // SweepFull removes self-contained copies that are garbage: those whose attempt is dead or whose backup was deleted, and
 // those without root, pending root and record that are older than MinAge. It follows GC, which ends silent sessions. One
-// copy whose fate cannot be read keeps no other.
+// copy whose fate cannot be read keeps no other. With DryRun it only counts.
 func (r *Repo) SweepFull(ctx context.Context, o GCOptions) (*FullSweep, error) {
 	if err := r.must("collect garbage", roles.RoleKeeper, roles.RoleOwner); err != nil {
 		return nil, err
@@ -97,9 +97,26 @@ func (w *sweeper) tree(ctx context.Context, id pack.ID, t *tree) error {
 	if t.root != "" {
 		at = placeOf(t.root)
 	}
-	got, err := w.repo.dropTree(ctx, at)
+	drop := w.repo.dropTree
+	if w.opt.DryRun {
+		drop = w.repo.weighTree
+	}
+	got, err := drop(ctx, at)
 	w.res.plus(got)
 	return err
+}
+
+// weighTree counts what dropTree would remove.
+func (r *Repo) weighTree(ctx context.Context, at Place) (res FullSweep, err error) {
+	err = r.eachCopied(ctx, fullTree(at.ID), func(_ pack.ID, _ string, i store.Info) error {
+		res.Objects++
+		res.Bytes += i.Size
+		return nil
+	})
+	if err == nil {
+		res.Copies++
+	}
+	return res, err
 }
 
 // fate finds out what became of the backup whose copy this is. One root that counts, or one announcement that is not

@@ -14,7 +14,7 @@ import (
 
 // Adopt gives packs that no shard names a shard, from their tails: a writer died before it wrote one. Then they live or
 // die like others. Packs younger than MinAge are left alone, their writers may be at work. It holds some 100 bytes a pack, 160 MiB
-// for 100 TiB. Packs whose tail cannot be read are counted as unreadable and left alone.
+// for 100 TiB. Packs whose tail cannot be read are counted as unreadable and left alone. With DryRun no shard is written.
 func (r *Repo) Adopt(ctx context.Context, o GCOptions) (adopted, unreadable int, err error) {
 	if err := r.must("collect garbage", roles.RoleKeeper, roles.RoleOwner); err != nil {
 		return 0, 0, err
@@ -138,9 +138,12 @@ func (a *adopter) adopt(ctx context.Context, id pack.ID) error {
 		a.unreadable++
 		return nil
 	}
+	a.adopted++
+	if a.opt.DryRun {
+		return nil
+	}
 	a.seq[dom.Label]++
 	name, shard := a.repo.sealShard(dom, a.seq[dom.Label], []pack.Info{*info})
-	a.adopted++
 	return a.repo.st.Create(ctx, name, shard)
 }
 

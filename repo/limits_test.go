@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"cbk/pack"
 	"cbk/repo"
@@ -48,12 +49,22 @@ func TestMain(m *testing.M) {
 // suffer does what the attack is meant for: it opens the repository, and reads its index or a root.
 func suffer(ctx context.Context, dir, attack string) error {
 	debug.SetMemoryLimit(170 << 20) // as cbk does
+	if attack == "ten million blobs" {
+		debug.SetMemoryLimit(400 << 20) // as cbk gc does
+	}
 	st, err := store.Open(ctx, dir, store.Options{})
 	if err != nil {
 		return err
 	}
 	r, err := repo.Open(ctx, crowd{st, attack}, roles.WithPassphrase([]byte(passphrase)), "")
 	if err != nil {
+		return err
+	}
+	if attack == "ten million blobs" {
+		res, err := r.GC(ctx, "node-1", repo.GCOptions{MaxRepack: 10 << 30, Now: time.Now})
+		if err == nil {
+			err = fmt.Errorf("none, %+v", *res)
+		}
 		return err
 	}
 	if attack == "largest shard" {

@@ -2,6 +2,7 @@ package repo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"cbk/pack"
@@ -52,7 +53,7 @@ func (r *Repo) readRefs(ctx context.Context, d *roles.Domain, w *pack.Scratch, i
 	}
 	ids, err := DecodeRefs(content)
 	if err != nil {
-		return nil, &DamageError{Object: name, What: fmt.Sprintf("reference segment %s: %v", id.Short(), err)}
+		return nil, &DamageError{Object: name, What: fmt.Sprintf("reference segment %s: %v", id.Short(), err), Newer: errors.Is(err, pack.ErrNewer)}
 	}
 	return ids, nil
 }

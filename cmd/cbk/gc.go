@@ -3,8 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
 
 	"cbk/repo"
@@ -16,22 +19,28 @@ func gcCommand() *cli.Command {
 		Name: "gc", Usage: "bring back the space of deleted and dead backups, beside running ones",
 		Flags: commonFlags(
 			&cli.DurationFlag{Name: "grace", Value: 24 * time.Hour, Usage: "delete what was condemned at least `TIME` ago; spares running restores"},
-			&cli.DurationFlag{Name: "min-age", Value: 7 * 24 * time.Hour, Usage: "leave packs and unfinished backups younger than `TIME` alone; saves work"}),
+			&cli.DurationFlag{Name: "min-age", Value: 7 * 24 * time.Hour, Usage: "leave packs and unfinished backups younger than `TIME` alone; saves work"},
+			&cli.StringFlag{Name: "max-repack", Value: "10GiB", Usage: "repack at most `SIZE` of packs of which less than 60 % is needed; 0: none"},
+			dryRunFlag()),
 		Action: func(c *cli.Context) (err error) {
 			if err := none(c); err != nil {
 				return err
 			}
-			s, err := open(c, false)
+			opt, err := gcOptions(c)
+			if err != nil {
+				return err
+			}
+			s, err := open(c, opt.DryRun)
 			if err != nil {
 				return err
 			}
 			defer s.close(&err)
-			opt := repo.GCOptions{Grace: c.Duration("grace"), MinAge: c.Duration("min-age"), Now: time.Now}
+			limitMemory(gcMemoryLimit)
 			domains, err := s.repo.Domains(c.Context)
 			if err != nil {
 				return err
 			}
-			doc := gcJSON{Schema: "cbk.gc/1", Nodes: len(domains)}
+			doc := gcJSON{Schema: "cbk.gc/1", DryRun: opt.DryRun, Nodes: len(domains)}
 			var failed error
 			var epochs []string
 			if doc.Adopted, doc.Unreadable, failed = s.repo.Adopt(c.Context, opt); errors.Is(failed, roles.ErrRole) {
@@ -39,38 +48,60 @@ func gcCommand() *cli.Command {
 			}
 			for _, d := range domains {
 				res, err := s.repo.GC(c.Context, d, opt)
-				if err != nil {
-					// One node's damage keeps nobody else's space.
-					failed = errors.Join(failed, err)
-					continue
-				}
-				doc.add(res)
-				if res.Epoch != "" {
-					epochs = append(epochs, res.Epoch)
+				// One node's damage keeps nobody else's space.
+				failed = errors.Join(failed, err)
+				if res != nil {
+					doc.add(res)
+					opt.MaxRepack -= res.BytesRepacked
+					epochs = append(epochs, res.Epochs...)
 				}
 			}
 			swept, err := s.repo.SweepFull(c.Context, opt)
 			failed = errors.Join(failed, err)
 			doc.sweep(swept)
-			doc.AuditHead = s.audit(c, nil, failed, epochs...)
+			if !opt.DryRun {
+				doc.AuditHead = s.audit(c, nil, failed, epochs...)
+			}
 			if c.Bool("json") {
 				return errors.Join(failed, printJSON(c.App.Writer, doc))
 			}
 			if doc.CopiesKept > 0 {
 				s.log.Warn("full copies left alone of whose backups nothing else is there: check names them", "copies", doc.CopiesKept)
 			}
-			_, err = fmt.Fprintf(c.App.Writer, "gc of %s: %s condemned, %s deleted, %s freed\n", plural(doc.Nodes, "node"),
-				plural(doc.Condemned, "pack"), plural(doc.Deleted, "pack"), size(doc.BytesFreed))
-			return errors.Join(failed, err)
+			return errors.Join(failed, doc.print(c.App.Writer))
 		},
 	}
+}
+
+// gcMemoryLimit leaves a domain of ten million blobs, which takes 300 MiB, room below the 512 MiB that gc may use.
+const gcMemoryLimit = 400 << 20
+
+func gcOptions(c *cli.Context) (repo.GCOptions, error) {
+	repack, err := humanize.ParseBytes(c.String("max-repack"))
+	if err != nil || repack > math.MaxInt64 {
+		return repo.GCOptions{}, usageError("--max-repack %q: give a size like 10GiB, or 0", c.String("max-repack"))
+	}
+	return repo.GCOptions{Grace: c.Duration("grace"), MinAge: c.Duration("min-age"), MaxRepack: int64(repack),
+		DryRun: c.Bool("dry-run"), Now: time.Now}, nil
+}
+
+func (d *gcJSON) print(w io.Writer) error {
+	head := "gc of " + plural(d.Nodes, "node")
+	if d.DryRun {
+		head = "dry run of " + head + ", nothing was changed"
+	}
+	_, err := fmt.Fprintf(w, "%s: %s condemned (%s), %d of them half empty (%s copied out), %s deleted, %s freed\n", head,
+		plural(d.Condemned, "pack"), size(d.BytesCondemned), d.Repacked, size(d.BytesCopied), plural(d.Deleted, "pack"), size(d.BytesFreed))
+	return err
 }
 
 // gcJSON is cbk.gc/1.
 type gcJSON struct {
 	Schema      string `json:"schema"`
+	DryRun      bool   `json:"dry_run"`
 	Nodes       int    `json:"nodes"`
 	Condemned   int    `json:"packs_condemned"`
+	Repacked    int    `json:"packs_repacked"`
 	Deleted     int    `json:"packs_deleted"`
 	BytesFreed  int64  `json:"bytes_freed"`
 	Adopted     int    `json:"packs_adopted"`
@@ -82,6 +113,10 @@ type gcJSON struct {
 	CopiesGone  int    `json:"full_copies_deleted"`
 	CopiesKept  int    `json:"full_copies_unclaimed"`
 	AuditHead   string `json:"audit_head,omitempty"`
+
+	BytesCondemned int64 `json:"bytes_condemned"`
+	BytesRepacked  int64 `json:"bytes_repacked"`
+	BytesCopied    int64 `json:"bytes_copied"`
 }
 
 func (d *gcJSON) sweep(s *repo.FullSweep) {
@@ -94,6 +129,10 @@ func (d *gcJSON) sweep(s *repo.FullSweep) {
 
 func (d *gcJSON) add(r *repo.GCResult) {
 	d.Condemned += r.Condemned
+	d.BytesCondemned += r.BytesCondemned
+	d.Repacked += r.Repacked
+	d.BytesRepacked += r.BytesRepacked
+	d.BytesCopied += r.BytesCopied
 	d.Deleted += r.Deleted
 	d.BytesFreed += r.BytesFreed
 	d.Copied += r.Copied
