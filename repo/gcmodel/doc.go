@@ -12,7 +12,7 @@
 //	writer    W1 read gc/ · W2 load shards · W3 packs, shard · W4 pending · W5 read gc/ again · W6 root; with a cache that
 //	          outlives the run, further runs, death anywhere, and a W6 whose answer is lost and which is repeated
 //	keeper    K0 plan · K1 create the epoch, or find it taken · K2 read gc/, list pending, roots, deletion records and
-//	          shards, copy · K3 rewrite shards, list them again, delete packs
+//	          shards, copy · K3 rewrite shards, list them again, delete packs; with MayBeFull at each of them no room
 //	sweeper   K2 and K3 of what others condemned
 //	remover   removes epochs · adopter names packs that no shard names · janitor writes abort records for sessions it
 //	          takes for dead and removes closed pendings · operator deletes a backup: its record, then its root
@@ -54,7 +54,9 @@
 //
 // K2 must read gc/ before it lists pendings, and K3 may sweep only what that reading condemned; LateEpochs and FreshK3
 // lose. That K3 rewrites shards before it deletes packs, and lists them again, spares readers a detour; NoRelist and
-// DropBeforeShards lose nothing.
+// DropBeforeShards lose nothing. So K3 of a store that has become full (MayBeFull) may delete packs and leave the shards,
+// as long as it keeps every holder of what K2 could not copy; KeepOne loses, for two keepers may keep different ones. What a
+// shard that stays names K3 need not write again; what only shards name that go too it must (RewriteLess).
 //
 // # Invariants and ways in
 //

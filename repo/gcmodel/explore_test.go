@@ -105,6 +105,10 @@ func TestTheScenariosReachEveryStep(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	crowded := &explorer{world: newWorld(mixedPack, Rules{MayBeFull: true}), limit: limit, tell: func(what string) { reached[what] = true }}
+	if _, err := crowded.run(); err != nil {
+		t.Fatal(err)
+	}
 	for _, want := range []string{
 		"W1 list and read gc/", "W2 list and load shards", "W3 upload a pack", "W3 write a shard", "W4 announce the root",
 		"W5 list and read gc/", "W5 list gc/: an epoch after E0 is gone, back to W1",
@@ -115,6 +119,7 @@ func TestTheScenariosReachEveryStep(t *testing.T) {
 		"K2 copy live blobs into a pack", "K2 copy: a source is gone, list again", "K2 write the copies' shard",
 		"K3 list shards", "K3 write a shard without condemned packs", "K3 delete a rewritten shard",
 		"K3 list shards again", "K3 delete a pack",
+		"K2 list shards, no room for copies", "K3 list packs", "K3 no room for a shard",
 		"find an epoch to remove", "remove an epoch", "adopt: write a shard for packs without one",
 		"find a pending that is open", "find a pending that is closed", "create an abort record", "remove a pending",
 		"create a deletion record", "remove a root",

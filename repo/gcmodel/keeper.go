@@ -132,16 +132,14 @@ func (t *turn) surveyDeleted() {
 }
 
 func (t *turn) copyList() {
+	if t.rules.MayBeFull {
+		t.to("K2 list shards, no room for copies", func(s *state, a *actor) {
+			held, copies := t.toCopy(s, a)
+			*a = actor{at: kCrowded, condemned: a.condemned, plan: t.keeps(s, held, copies)}
+		})
+	}
 	t.to("K2 list shards", func(s *state, a *actor) {
-		held, safe := set(0), set(0)
-		for i := range s.shards {
-			if s.shards[i].listed {
-				packs := t.trusted(s, &s.shards[i], a.low)
-				held |= packs
-				safe |= packs &^ a.condemned
-			}
-		}
-		a.copies = s.needed(a.seen.live()) & s.blobsIn(held) &^ s.blobsIn(safe)
+		_, a.copies = t.toCopy(s, a)
 		a.seen = listing{}
 		a.at = kSweepList
 		switch {
@@ -151,6 +149,32 @@ func (t *turn) copyList() {
 			a.at = kCopy
 		}
 	})
+}
+
+// toCopy returns the packs that shards name, and the live blobs that only condemned ones hold.
+func (t *turn) toCopy(s *state, a *actor) (held, blobs set) {
+	safe := set(0)
+	for i := range s.shards {
+		if s.shards[i].listed {
+			packs := t.trusted(s, &s.shards[i], a.low)
+			held |= packs
+			safe |= packs &^ a.condemned
+		}
+	}
+	return held, s.needed(a.seen.live()) & s.blobsIn(held) &^ s.blobsIn(safe)
+}
+
+// keeps returns the packs that hold blobs which could not be copied.
+func (t *turn) keeps(s *state, held, blobs set) (keep set) {
+	for in := held; in != 0; in &= in - 1 {
+		if i := in.first(); s.packs[i].blobs&blobs != 0 {
+			keep |= bit(i)
+			if t.rules.KeepOne {
+				blobs &^= s.packs[i].blobs
+			}
+		}
+	}
+	return keep
 }
 
 // uncondemn takes the keeper's own epoch back.

@@ -26,6 +26,7 @@ const (
 	kCopy
 	kCopyShard
 	kUncondemn
+	kCrowded
 	kSweepList
 	kSweepShard
 	kRetire
@@ -123,6 +124,7 @@ var operations = [...]func(*turn){
 	kCopy:       (*turn).copyBlobs,
 	kCopyShard:  (*turn).copyShard,
 	kUncondemn:  (*turn).uncondemn,
+	kCrowded:    (*turn).crowded,
 	kSweepList:  (*turn).sweepList,
 	kSweepShard: (*turn).sweepShard,
 	kRetire:     (*turn).retire,

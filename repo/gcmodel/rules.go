@@ -37,6 +37,12 @@ type Rules struct {
 	LateAdoption     bool // gc/ is listed after the packs that no shard names
 	NoRelist         bool // K3 deletes packs by its first LIST of shards
 	DropBeforeShards bool // K3 deletes packs before the shards that name them are rewritten
+	RewriteLess      bool // K3 leaves out what any other shard names, one that goes too
+	KeepOne          bool // a keeper that cannot copy keeps one holder of each blob
+
+	// MayBeFull is no rule but something that happens: the store may have no room for what K2 copies, and for the shards of
+	// K3. What was condemned goes nevertheless, but for every holder of what could not be copied.
+	MayBeFull bool
 
 	// RetriedPack is no rule but an assumption turned off: an upload of a pack whose answer was lost may be repeated
 	// and land after that pack was deleted.

@@ -79,6 +79,19 @@ func halfLive(s *state) {
 	s.roots[3] = root{needs: blobB, object: committed}
 }
 
+// twiceNamed is a live pack and a dead one, both named by two shards.
+func twiceNamed(s *state) {
+	old(false, blobA)(s)
+	s.shards[0].packs |= bit(s.putPack(blobB))
+	s.putShard(s.shards[0].packs, 0)
+}
+
+// twiceHeld is a blob in two packs, each with a shard.
+func twiceHeld(s *state) {
+	old(false, blobA)(s)
+	s.putShard(bit(s.putPack(blobA)), 0)
+}
+
 // orphaned is a pack with blob a that no shard names, its writer not having come so far.
 var orphaned = history(func(s *state) {
 	s.putPack(blobA)
@@ -124,6 +137,10 @@ var (
 		cast: []role{backup(1, blobA).after(actor{at: wShard, own: 3}), anAdopt, aKeeper, aKeeper, aRemover}}
 	lateAdoption = &Scenario{Name: "a pack adopted after its epoch was removed", planAny: true,
 		store: swept(blobA, packA), cast: []role{fresh(1, blobA), anAdopt.after(actor{at: aEpochs, plan: oddPack}), aKeeper, aRemover}}
+	namedByTwo = &Scenario{Name: "packs that two shards name", planAny: true, store: twiceNamed,
+		cast: []role{backup(1, blobA), aKeeper, aKeeper}}
+	heldByTwo = &Scenario{Name: "a blob in two packs", planAny: true, store: twiceHeld,
+		cast: []role{backup(1, blobA), aKeeper, aKeeper}}
 	rollback = &Scenario{Name: "a bucket that was rolled back", store: rolledBack,
 		cast: []role{backup(1, blobA).after(actor{at: wEpochs, cached: oddPack, cache: [maxShards]set{2: oddPack}}), aKeeper}}
 	retried = &Scenario{Name: "an upload repeated after its pack was deleted", planAny: true, store: swept(blobA, packA),
@@ -135,7 +152,7 @@ var (
 
 // everyScenario holds those in which a pack once deleted does not come back.
 var everyScenario = []*Scenario{twoByTwo, oneByTwo, oneSwept, twoSwept, comesBack, declaredDead, deletedEarly, mixedPack,
-	diesAgain, lateShard, lateShardRead, lateEpoch, lateAdoption, rollback, orphan}
+	diesAgain, lateShard, lateShardRead, lateEpoch, lateAdoption, rollback, namedByTwo, heldByTwo, orphan}
 
 // limit is far above the largest scenario, and 24 bytes a state, so that two explorations fit into 1 GB.
 const limit = 6_000_000
@@ -177,8 +194,9 @@ func TestRulesThatSafetyDoesNotNeed(t *testing.T) {
 	for name, rules := range map[string]Rules{
 		"K3 deletes packs by its first list of shards":   {NoRelist: true},
 		"K3 deletes packs before it rewrites the shards": {DropBeforeShards: true},
+		"the store may be full":                          {MayBeFull: true},
 	} {
-		for _, sc := range []*Scenario{oneByTwo, comesBack, mixedPack, diesAgain, lateShard, lateShardRead} {
+		for _, sc := range []*Scenario{oneByTwo, comesBack, mixedPack, diesAgain, lateShard, lateShardRead, namedByTwo} {
 			t.Run(name+"/"+sc.Name, func(t *testing.T) {
 				t.Parallel()
 				mustBeSafe(t, sc, rules)

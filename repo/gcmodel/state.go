@@ -146,6 +146,18 @@ func (s *state) named() set {
 	return in
 }
 
+// namedTwice returns the packs that more than one listed shard names.
+func (s *state) namedTwice() set {
+	var once, twice set
+	for i := range s.shards {
+		if s.shards[i].listed {
+			twice |= once & s.shards[i].packs
+			once |= s.shards[i].packs
+		}
+	}
+	return twice
+}
+
 // blobsIn returns what the packs hold, or held.
 func (s *state) blobsIn(packs set) set {
 	var in set

@@ -9,13 +9,21 @@ func (t *turn) sweepList() {
 			t.doom(s, a, a.condemned&s.present())
 			return
 		}
+		stay := set(0)
 		for i := range s.shards {
 			sh := &s.shards[i]
-			if !sh.listed || sh.packs&a.condemned == 0 && sh.stamp >= a.low {
-				continue
+			switch {
+			case !sh.listed:
+			case sh.packs&a.condemned == 0 && sh.stamp >= a.low:
+				stay |= sh.packs
+			default:
+				a.retire |= bit(i)
+				a.plan |= t.trusted(s, sh, a.low) &^ a.condemned
 			}
-			a.retire |= bit(i)
-			a.plan |= t.trusted(s, sh, a.low) &^ a.condemned
+		}
+		a.plan &^= stay
+		if t.rules.RewriteLess {
+			a.plan &^= s.namedTwice()
 		}
 		switch {
 		case a.plan != 0:
@@ -34,6 +42,14 @@ func (t *turn) sweepShard() {
 		a.plan = 0
 		a.at = kRetire
 	})
+	if t.rules.MayBeFull {
+		t.to("K3 no room for a shard", func(s *state, a *actor) { t.doom(s, a, a.condemned&s.present()) })
+	}
+}
+
+// crowded is K3 of a keeper that could not copy: it rewrites no shard, and keeps the packs that hold what it would have copied.
+func (t *turn) crowded() {
+	t.to("K3 list packs", func(s *state, a *actor) { t.doom(s, a, a.condemned&^a.plan&s.present()) })
 }
 
 func (t *turn) retire() {
