@@ -90,8 +90,12 @@ func (d *gcJSON) print(w io.Writer) error {
 	if d.DryRun {
 		head = "dry run of " + head + ", nothing was changed"
 	}
-	_, err := fmt.Fprintf(w, "%s: %s condemned (%s), %d of them half empty (%s copied out), %s deleted, %s freed\n", head,
-		plural(d.Condemned, "pack"), size(d.BytesCondemned), d.Repacked, size(d.BytesCopied), plural(d.Deleted, "pack"), size(d.BytesFreed))
+	copied := ""
+	if d.Repacked > 0 || d.Copied > 0 {
+		copied = fmt.Sprintf(" (%d in which something is needed; %s copied out)", d.Repacked, size(d.BytesCopied))
+	}
+	_, err := fmt.Fprintf(w, "%s: %s condemned%s, %s deleted, %s freed\n", head, plural(d.Condemned, "pack"), copied,
+		plural(d.Deleted, "pack"), size(d.BytesFreed))
 	return err
 }
 
