@@ -94,7 +94,9 @@ func (c *crowdedDomain) packs(t testing.TB, r *repo.Repo, st store.Store) {
 				t.Fatal(err)
 			}
 		}
-		c.name(t, r, st, info, shardHas)
+		if c.shard = append(c.shard, info); len(c.shard) == shardHas {
+			c.writeShard(t, r, st)
+		}
 	}
 	for p := range c.thin {
 		content := noise(p, 64<<20)
@@ -102,8 +104,9 @@ func (c *crowdedDomain) packs(t testing.TB, r *repo.Repo, st store.Store) {
 		if err := st.Create(t.Context(), repo.PackName(info.Name), content); err != nil {
 			t.Fatal(err)
 		}
-		c.name(t, r, st, info, 1)
+		c.shard = append(c.shard, info)
 	}
+	c.writeShard(t, r, st)
 }
 
 // described is a pack of blobs with consecutive numbers.
@@ -116,11 +119,8 @@ func described(name pack.ID, kind byte, first int) pack.Info {
 	return info
 }
 
-func (c *crowdedDomain) name(t testing.TB, r *repo.Repo, st store.Store, info pack.Info, full int) {
+func (c *crowdedDomain) writeShard(t testing.TB, r *repo.Repo, st store.Store) {
 	t.Helper()
-	if c.shard = append(c.shard, info); len(c.shard) < full {
-		return
-	}
 	name, data, err := r.ForgeShard("node-1", "node-1", c.shard...)
 	if err == nil {
 		err = st.Create(t.Context(), name, data)
