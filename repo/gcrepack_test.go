@@ -99,6 +99,7 @@ func contentOf(t *testing.T, st store.Store) map[string][]byte {
 
 func TestADryRunCountsWhatARunDoesAndChangesNothing(t *testing.T) {
 	p := lived(t)
+	repacked := 0
 	for name, steps := range map[string][]repo.GCOptions{
 		"at once":                      {{MaxRepack: math.MaxInt64}, {MaxRepack: math.MaxInt64}},
 		"nothing repacked":             {{}, {MaxRepack: math.MaxInt64}},
@@ -117,12 +118,16 @@ func TestADryRunCountsWhatARunDoesAndChangesNothing(t *testing.T) {
 				if !sameContent(before, contentOf(t, st)) {
 					t.Fatalf("step %d: a dry run changes the store", i)
 				}
+				repacked += planned.Repacked
 				if diff := cmp.Diff(planned, collectWith(t, r, o)); diff != "" {
 					t.Errorf("step %d: planned and done differ:\n%s", i, diff)
 				}
 			}
 			p.whole(t, r, "next")
 		})
+	}
+	if repacked == 0 {
+		t.Error("nothing was repacked")
 	}
 }
 

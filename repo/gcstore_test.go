@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"cbk/repo"
 	"cbk/repo/store"
 )
 
@@ -166,6 +167,63 @@ func TestWhereDeletionsAreDeniedEachObjectIsNamedAndNothingIsLost(t *testing.T) 
 			collected(t, r, p)
 			p.whole(t, r, "")
 		})
+	}
+}
+
+// A shard that cannot be deleted is replaced once, not by each run.
+func TestWhereShardsCannotBeDeletedTheirSuccessorsAreWrittenOnce(t *testing.T) {
+	r, st := newRepo(t)
+	gone, file := noise(1, 3<<20), noise(2, 3<<20)
+	backup(t, r, "node-1", "both", gone, file) // one shard names what dies and what stays
+	backup(t, r, "node-1", "kept", file)
+	remove(t, r, "both")
+	k := openRepo(t, &locked{st, "index/"}, "")
+	var shards []int
+	for range 3 {
+		if _, err := k.GC(t.Context(), "node-1", repo.GCOptions{Now: time.Now}); !errors.Is(err, store.ErrDenied) {
+			t.Fatal(err)
+		}
+		shards = append(shards, len(objects(t, st, "index/")))
+	}
+	if before := 2; shards[0] != before+1 || shards[2] != shards[0] {
+		t.Errorf("%d shards after each run, %d before", shards, before)
+	}
+	mustRestore(t, openRepo(t, st, ""), "node-1", "kept", file)
+	if res := now(t, r); res.Deleted < 2 || res.ShardsRemoved == 0 {
+		t.Errorf("%+v", res)
+	}
+	mustRestore(t, openRepo(t, st, ""), "node-1", "kept", file)
+	mustBeSound(t, r)
+}
+
+// What a stolen key says of a pack, in a shard that stays, does not stand for what its writer said in one that goes.
+func TestAForgedShardDoesNotTakeThePlaceOfOneThatGoes(t *testing.T) {
+	r, st := newRepo(t)
+	gone, file := noise(1, 3<<20), noise(2, 3<<20)
+	backup(t, r, "node-1", "both", gone, file)
+	genuine := objects(t, st, "index/")[0]
+	backup(t, r, "node-1", "kept", file)
+	remove(t, r, "both")
+	packs, err := r.ShardPacks(t.Context(), genuine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range packs {
+		p.Entries = nil
+		name, data, err := r.ForgeShard("node-1", "node-1", p)
+		if err == nil {
+			err = st.Create(t.Context(), name, data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if res := collectWith(t, r, repo.GCOptions{}); res.Deleted == 0 || res.ShardsRemoved == 0 {
+		t.Errorf("%+v", res)
+	}
+	mustRestore(t, openRepo(t, st, ""), "node-1", "kept", file)
+	if _, err := st.Stat(t.Context(), genuine); err == nil {
+		t.Error("the shard that names what was deleted is still there")
 	}
 }
 
