@@ -17,11 +17,7 @@ import (
 func gcCommand() *cli.Command {
 	return &cli.Command{
 		Name: "gc", Usage: "bring back the space of deleted and dead backups, beside running ones",
-		Flags: commonFlags(
-			&cli.DurationFlag{Name: "grace", Value: 24 * time.Hour, Usage: "delete what was condemned at least `TIME` ago; spares running restores"},
-			&cli.DurationFlag{Name: "min-age", Value: 7 * 24 * time.Hour, Usage: "leave packs and unfinished backups younger than `TIME` alone; saves work"},
-			&cli.StringFlag{Name: "max-repack", Value: "10GiB", Usage: "repack at most `SIZE` of packs of which less than 60 % is needed; 0: none"},
-			dryRunFlag()),
+		Flags: commonFlags(gcFlags()...),
 		Action: func(c *cli.Context) (err error) {
 			if err := none(c); err != nil {
 				return err
@@ -70,6 +66,15 @@ func gcCommand() *cli.Command {
 			}
 			return errors.Join(failed, doc.print(c.App.Writer))
 		},
+	}
+}
+
+func gcFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.DurationFlag{Name: "grace", Value: 24 * time.Hour, Usage: "delete what was condemned at least `TIME` ago; spares running restores"},
+		&cli.DurationFlag{Name: "min-age", Value: 7 * 24 * time.Hour, Usage: "leave packs and unfinished backups younger than `TIME` alone; saves work"},
+		&cli.StringFlag{Name: "max-repack", Value: "10GiB", Usage: "repack at most `SIZE` of packs of which less than 60 % is needed; 0: none"},
+		dryRunFlag(),
 	}
 }
 
