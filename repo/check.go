@@ -3,32 +3,54 @@ package repo
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 
 	"cbk/pack"
+	"cbk/repo/roles"
 )
 
 // Findings receives what a check meets. Its methods are called by several goroutines.
 type Findings interface {
 	// Damage reports an object that is not as written.
 	Damage(*DamageError)
-	// BadBlob reports a blob that a damaged object takes with it.
+	// BadBlob reports a blob that a damaged pack takes with it, of a pack that is not Lost as a whole.
 	BadBlob(domain string, id pack.ID, object string)
 }
+
+// maxBadBlobs bounds what is told blob by blob, and kept by whoever is told. A pack that is damaged beyond counts as lost.
+const maxBadBlobs = 1 << 20
 
 // Checker holds one check's state.
 type Checker struct {
 	repo *Repo
 	inv  *Inventory
 	find Findings
+	only *narrow // nil: everything
 
 	buffers chan []byte // one for each pack in memory
 
-	domains map[pack.SessionID]string // of the sessions that shards name
+	shelves map[uint32]*shelf // by place
+	doms    []*roles.Domain   // generations of domains whose shards name packs
+	bad     atomic.Int64      // blobs told to be bad
 
-	Blobs atomic.Int64 // blobs named by shards
-	Read  atomic.Int64 // bytes read from packs
+	suspects atomic.Bool // there are packs to be looked at once more
+
+	Blobs    atomic.Int64 // blobs named by shards
+	Read     atomic.Int64 // bytes read from packs
+	Unjudged atomic.Int64 // packs that were not read: no shard that this key sees names them
+}
+
+// shelf is what is checked as one: what all backups share, or a self-contained copy.
+type shelf struct {
+	repo    *Repo
+	inv     *Inventory
+	domains map[pack.SessionID]string // of the sessions that shards name
+}
+
+// narrow is what some backups need.
+type narrow struct {
+	roots   map[string]bool
+	domains map[string]bool
 }
 
 // checkPacks bounds the packs in memory at a time: 128 MiB at the default size.
@@ -36,17 +58,38 @@ const checkPacks = 2
 
 // NewChecker prepares a check of what the inventory lists.
 func (r *Repo) NewChecker(inv *Inventory, find Findings) *Checker {
-	c := &Checker{repo: r, inv: inv, find: find, buffers: make(chan []byte, checkPacks), domains: make(map[pack.SessionID]string)}
+	shared := &shelf{repo: r, inv: inv, domains: make(map[pack.SessionID]string)}
+	c := &Checker{repo: r, inv: inv, find: find, buffers: make(chan []byte, checkPacks), shelves: map[uint32]*shelf{0: shared}}
 	for range checkPacks {
 		c.buffers <- nil
 	}
 	return c
 }
 
+// Narrow restricts the check to what some roots need, by the names they were listed with: their shards and copies, and
+// neither records nor the chains of other backups.
+func (c *Checker) Narrow(roots map[string]*Root) {
+	c.only = &narrow{roots: make(map[string]bool), domains: make(map[string]bool)}
+	for name, r := range roots {
+		c.only.roots[name] = true
+		if r.Full {
+			continue // it needs nothing but its copy
+		}
+		c.only.domains[r.At.Domain] = true
+		for _, p := range r.Parts {
+			c.only.domains[p.Domain] = true
+		}
+	}
+}
+
 // Structure checks every object but packs: that each is what its author wrote and signed, and that no root went without a
 // deletion record. Of shards and roots Packs and the caller look at the content.
 func (c *Checker) Structure(ctx context.Context) error {
-	for _, part := range []func(context.Context) error{c.keys, c.trust, c.records, c.chains} {
+	parts := []func(context.Context) error{c.keys, c.trust}
+	if c.only == nil {
+		parts = append(parts, c.records, c.chains)
+	}
+	for _, part := range parts {
 		if err := part(ctx); err != nil {
 			return err
 		}
@@ -54,23 +97,40 @@ func (c *Checker) Structure(ctx context.Context) error {
 	return nil
 }
 
-// withPack reads a whole pack, whose size the inventory knows, and hands it to fn.
-func (c *Checker) withPack(ctx context.Context, id pack.ID, fn func(data []byte) error) error {
-	size := c.inv.packs[id]
-	if size > pack.MaxPack {
-		return &DamageError{Object: c.repo.packName(id), What: fmt.Sprintf("%d bytes long, packs have at most %d", size, pack.MaxPack)}
+// Packs checks that every pack named by a shard is there with its size, that the session keys sealed anew open, and that
+// the self-contained copies are of their backups. Packs are read by ReadPacks, which comes after.
+func (c *Checker) Packs(ctx context.Context) error {
+	shared := c.shelves[0]
+	if err := c.packs(ctx, shared); err != nil {
+		return err
 	}
-	buf := <-c.buffers
-	defer func() { c.buffers <- buf }()
-	if int64(cap(buf)) < size {
-		buf = make([]byte, size)
+	if err := c.overlays(ctx, shared); err != nil {
+		return err
 	}
-	buf = buf[:size]
-	if err := c.repo.st.ReadAt(ctx, c.repo.packName(id), 0, buf); err != nil {
-		return asDamage(c.repo.packName(id), err)
+	return c.copies(ctx)
+}
+
+// Lost reports whether a pack, of the shared ones or of the copy under a prefix, is not there or cannot be read.
+func (c *Checker) Lost(within string, id pack.ID) bool {
+	h := c.held(within, id)
+	return h == nil || h.lost
+}
+
+// Want notes that a pack is one of those that are to be read, see Reading.
+func (c *Checker) Want(within string, id pack.ID) {
+	if h := c.held(within, id); h != nil {
+		h.wanted = true
 	}
-	c.Read.Add(size)
-	return fn(buf)
+}
+
+func (c *Checker) held(within string, id pack.ID) *held {
+	inv := c.inv
+	if at, _, ok := SplitFull(within + configName); ok {
+		if inv = c.inv.copies[at]; inv == nil {
+			return nil
+		}
+	}
+	return inv.pack(id)
 }
 
 // note reports err if it is damage and returns it otherwise.

@@ -71,16 +71,16 @@ func (c *Checker) records(ctx context.Context) error {
 	return c.repo.Audit(ctx, AuditOptions{}, func(_ AuditRecord, err error) error { return c.note(err) })
 }
 
-// overlays opens the session keys that rotation has sealed anew, if the key can, after Packs has met the sessions.
-func (c *Checker) overlays(ctx context.Context) error {
-	for _, name := range c.inv.sessions {
+// overlays opens the session keys that rotation has sealed anew, if the key can, after packs has met the sessions.
+func (c *Checker) overlays(ctx context.Context, t *shelf) error {
+	for _, name := range t.inv.sessions {
 		parts := strings.Split(logical(name), "/")
 		raw, _ := hex.DecodeString(parts[1]) // the grammar has been checked
 		id := pack.SessionID(raw)
 		to, _ := roles.ParseSealKeyID(parts[2])
-		sealed, err := c.repo.overlays(ctx, id)(to)
+		sealed, err := t.repo.overlays(ctx, id)(to)
 		if err == nil && sealed != nil {
-			err = c.overlay(id, to, sealed)
+			err = c.overlay(t.domains[id], id, to, sealed)
 		}
 		if err := c.note(asDamage(name, err)); err != nil {
 			return err
@@ -89,12 +89,11 @@ func (c *Checker) overlays(ctx context.Context) error {
 	return nil
 }
 
-func (c *Checker) overlay(id pack.SessionID, to roles.SealKeyID, sealed []byte) error {
+func (c *Checker) overlay(domain string, id pack.SessionID, to roles.SealKeyID, sealed []byte) error {
 	if roles.SealKeyID(sealed[:8]) != to {
 		return fmt.Errorf("it names another seal key: %w", pack.ErrAuthentication)
 	}
-	domain, ok := c.domains[id]
-	if !ok || !c.repo.Reads() {
+	if domain == "" || !c.repo.Reads() {
 		return nil
 	}
 	_, err := c.repo.Key().OpenSession(domain, pack.Session{ID: id, Sealed: sealed}, nil)

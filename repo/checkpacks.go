@@ -1,154 +1,112 @@
 package repo
 
 import (
-	"bytes"
 	"context"
-	"errors"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
-
-	"golang.org/x/sync/errgroup"
 
 	"cbk/pack"
 	"cbk/pack/wire"
 	"cbk/repo/roles"
 )
 
-// Packs checks that every pack named by a shard is there with its size, and that the session keys sealed anew open. With
-// read it also reads every pack of the repository and checks it down to each blob's id.
-func (c *Checker) Packs(ctx context.Context, read bool) error {
-	if err := c.packs(ctx, read); err != nil {
-		return err
-	}
-	return c.overlays(ctx)
-}
-
-func (c *Checker) packs(ctx context.Context, read bool) error {
-	g, reading := errgroup.WithContext(ctx)
-	g.SetLimit(cap(c.buffers))
-	named := make(map[pack.ID]bool)
-	for domain, shards := range c.inv.shards {
-		for _, shard := range shards {
-			opened, err := c.repo.readShard(ctx, shard)
-			if err := c.note(err); err != nil {
-				return errors.Join(err, g.Wait())
+// packs goes through the shards of a shelf.
+func (c *Checker) packs(ctx context.Context, t *shelf) error {
+	return c.eachShard(ctx, t, func(domain string, shard *openShard) error {
+		dom := c.number(shard.dom)
+		for i := range shard.packs {
+			info := &shard.packs[i]
+			c.Blobs.Add(int64(len(info.Entries)))
+			for _, s := range info.Sessions {
+				t.domains[s.ID] = domain
 			}
-			if opened == nil {
-				continue
-			}
-			for _, info := range opened.packs {
-				named[info.Name] = true
-				c.Blobs.Add(int64(len(info.Entries)))
-				for _, s := range info.Sessions {
-					c.domains[s.ID] = domain
-				}
-				if c.present(domain, &info) && read {
-					g.Go(func() error { return c.readPack(reading, opened.dom, &info) })
-				}
-			}
+			c.present(t, info, dom)
 		}
-	}
-	if read {
-		for id := range c.inv.packs {
-			if !named[id] {
-				g.Go(func() error { return c.readUnnamed(reading, id) })
-			}
-		}
-	}
-	return g.Wait()
-}
-
-func (c *Checker) present(domain string, info *pack.Info) bool {
-	size, ok := c.inv.packs[info.Name]
-	if ok && size == int64(info.Size) {
-		return true
-	}
-	what := "missing"
-	if ok {
-		what = fmt.Sprintf("%d bytes long, %d were written", size, info.Size)
-	}
-	c.spoil(domain, info, what)
-	return false
-}
-
-func (c *Checker) spoil(domain string, info *pack.Info, what string) {
-	name := c.repo.packName(info.Name)
-	c.find.Damage(&DamageError{Object: name, What: what})
-	for _, e := range info.Entries {
-		c.find.BadBlob(domain, e.ID, name)
-	}
-}
-
-// readPack checks one pack against what its shard says of it. A fault of the whole that spares every blob (padding,
-// tail) is damage that takes nothing with it.
-func (c *Checker) readPack(ctx context.Context, d *roles.Domain, info *pack.Info) error {
-	err := c.withPack(ctx, info.Name, func(data []byte) error {
-		name := c.repo.packName(info.Name)
-		if pack.Name(data) != info.Name {
-			c.find.Damage(&DamageError{Object: name, What: "its bytes do not match its name"})
-		} else if tail, err := pack.OpenPack(data, d.Index, pack.TailScope(c.repo.id, d.Label)); err != nil || !sameInfo(tail, info) {
-			c.find.Damage(&DamageError{Object: name, What: "its table of contents does not match the index"})
-		}
-		return c.readBlobs(ctx, d, data, info)
-	})
-	var damage *DamageError
-	if errors.As(err, &damage) {
-		c.spoil(d.Label, info, damage.What)
 		return nil
-	}
-	return err
+	})
 }
 
-func sameInfo(a, b *pack.Info) bool {
-	var ea, eb wire.Encoder
-	pack.AppendInfo(&ea, a.Sessions, a.Entries)
-	pack.AppendInfo(&eb, b.Sessions, b.Entries)
-	return bytes.Equal(ea.Out(), eb.Out())
-}
-
-// readBlobs opens each blob of a pack, as far as the key can: a keeper opens what lies under the index key and knows of
-// the rest that the pack is unaltered.
-func (c *Checker) readBlobs(ctx context.Context, d *roles.Domain, data []byte, info *pack.Info) error {
-	sessions := make(map[pack.SessionID]*pack.Key)
-	content := c.repo.Reads()
-	for _, s := range info.Sessions {
-		if !content {
-			break
-		}
-		k, err := c.repo.Key().OpenSession(d.Label, s, c.repo.overlays(ctx, s.ID))
-		if err = ignoreDamage(err); err != nil && !errors.Is(err, pack.ErrAuthentication) && !errors.Is(err, roles.ErrNoSealKey) {
-			return err
-		}
-		sessions[s.ID] = k
-	}
-	opener := pack.Sealer{Codec: c.repo.codec, Repository: c.repo.id, Domain: d.Label, Hasher: d.Hasher}
-	var w pack.Scratch
-	var plain []byte
-	for _, e := range info.Entries {
-		k := sessions[e.Session]
-		if indexed(e.Type) {
-			k = d.Index
-		} else if !content {
+// eachShard calls fn for the shards of a shelf that can be read. One that went after it was listed was replaced by a keeper:
+// the domain is listed once more then, for what came in its place.
+func (c *Checker) eachShard(ctx context.Context, t *shelf, fn func(domain string, shard *openShard) error) error {
+	for domain, shards := range t.inv.shards {
+		if t.inv == c.inv && c.only != nil && !c.only.domains[domain] {
 			continue
 		}
-		sealed := data[min(int(e.Offset), len(data)):min(int(e.Offset+e.Stored), len(data))]
-		if k != nil {
-			out, err := opener.Open(plain, &w, k, e.Type, e.ID, sealed, int(e.Plain))
-			if err == nil {
-				plain = out
-				continue
+		met := make(map[string]bool, len(shards))
+		for range maxRetries {
+			gone, err := c.someShards(ctx, t, shards, met, fn)
+			if err != nil {
+				return err
+			}
+			if !gone {
+				break
+			}
+			if shards, err = t.repo.ListShards(ctx, domain); err != nil {
+				return fmt.Errorf("list index shards: %w", err)
 			}
 		}
-		c.find.BadBlob(d.Label, e.ID, c.repo.packName(info.Name))
 	}
 	return nil
 }
 
-// readUnnamed checks a pack that no shard names: nothing relies on it, yet its bytes should be what its name says.
-func (c *Checker) readUnnamed(ctx context.Context, id pack.ID) error {
-	return c.note(c.withPack(ctx, id, func(data []byte) error {
-		if pack.Name(data) != id {
-			return &DamageError{Object: c.repo.packName(id), What: "its bytes do not match its name (no index shard names it)"}
+// there is what is noted of a shard that was met, its opposite of one that went; listed again, that one is missed.
+const there = true
+
+// someShards calls fn for those shards that were not met before.
+func (c *Checker) someShards(ctx context.Context, t *shelf, shards []string, met map[string]bool, fn func(string, *openShard) error) (gone bool, err error) {
+	for _, name := range shards {
+		was, known := met[name]
+		if known && was == there {
+			continue
 		}
-		return nil
-	}))
+		met[name] = there
+		shard, err := t.repo.readShard(ctx, name)
+		if vanished(err) && !known {
+			gone, met[name] = true, !there
+			continue
+		}
+		if err == nil {
+			err = fn(domainOf(name), shard)
+		}
+		if err := c.note(err); err != nil {
+			return gone, err
+		}
+	}
+	return gone, nil
+}
+
+// number returns that of a generation of a domain, from 1.
+func (c *Checker) number(d *roles.Domain) uint32 {
+	for i := len(c.doms) - 1; i >= 0; i-- {
+		if c.doms[i].Label == d.Label && c.doms[i].Generation == d.Generation {
+			return uint32(i + 1)
+		}
+	}
+	c.doms = append(c.doms, d)
+	return uint32(len(c.doms))
+}
+
+// digest is the first 8 bytes of the SHA-256 of what a pack holds: enough to tell a shard from a tail by accident, and who
+// makes them alike on purpose could as well write what belongs there.
+func digest(info *pack.Info) uint64 {
+	var e wire.Encoder
+	pack.AppendInfo(&e, info.Sessions, info.Entries)
+	sum := sha256.Sum256(e.Out())
+	return binary.BigEndian.Uint64(sum[:8])
+}
+
+func (c *Checker) present(t *shelf, info *pack.Info, dom uint32) {
+	name := t.repo.packName(info.Name)
+	h := t.inv.pack(info.Name)
+	if h == nil {
+		c.find.Damage(&DamageError{Object: name, What: missing})
+		return
+	}
+	h.dom, h.toc = dom, digest(info)
+	if h.size != int64(info.Size) {
+		h.lost = true
+		c.find.Damage(&DamageError{Object: name, What: fmt.Sprintf("%d bytes long, %d were written", h.size, info.Size)})
+	}
 }

@@ -257,7 +257,7 @@ func checked(ctx context.Context, r *repo.Repo, p *place) error {
 	}
 	f := &findings{damage: map[string]string{}, blobs: map[pack.ID]string{}}
 	c := r.NewChecker(inv, f)
-	err = errors.Join(c.Structure(ctx), c.Packs(ctx, true))
+	err = errors.Join(c.Structure(ctx), c.Packs(ctx), readBack(ctx, c, true))
 	if len(f.damage)+len(f.blobs) > 0 || err == nil && c.Blobs.Load() < p.blobs {
 		return fmt.Errorf("%d blobs of %d, damage %v, blobs %v", c.Blobs.Load(), p.blobs, f.damage, f.blobs)
 	}

@@ -21,12 +21,13 @@ func (inv *Inventory) copied(r *Repo, i store.Info) bool {
 	c := inv.copies[id]
 	if c == nil {
 		c = newInventory()
+		c.packs, c.place = inv.packs, uint32(len(inv.copies)+1)
 		inv.copies[id] = c
 	}
 	switch kind {
 	case KindPack:
 		name, _ := pack.ParseID(path.Base(inner))
-		c.packs[name] = i.Size
+		c.packs.add(c.place, name, i)
 	case KindShard:
 		c.shards[domainOf(inner)] = append(c.shards[domainOf(inner)], i.Name)
 	case KindSession:
@@ -55,10 +56,34 @@ func (inv *Inventory) bareRoots(seen map[string]bool) {
 	slices.Sort(inv.Domains)
 }
 
-// Copies checks the self-contained copy of every backup that has one, as Packs checks what the others share, and that
+// copies checks the self-contained copy of every backup that has one, as shared checks what the others share, and that
 // the root in it is the backup's. A copy with a root that is neither committed nor announced nor recorded as dead shows
 // that its own root was lost: nothing else leaves such.
-func (c *Checker) Copies(ctx context.Context, read bool) error {
+func (c *Checker) copies(ctx context.Context) error {
+	if c.only == nil {
+		if err := c.eachUnclaimed(ctx); err != nil {
+			return err
+		}
+	}
+	for _, name := range c.inv.Roots {
+		if c.only != nil && !c.only.roots[name] {
+			continue
+		}
+		root, err := c.repo.ReadRoot(ctx, name)
+		if err != nil || !root.Full {
+			if ignoreDamage(err) != nil && !Aborted(err) && !Void(err) {
+				return err
+			}
+			continue // who reads the root tells of its damage
+		}
+		if err := c.copy(ctx, name, root); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Checker) eachUnclaimed(ctx context.Context) error {
 	roots := make(map[pack.ID]string)
 	for _, name := range c.inv.Roots {
 		roots[placeOf(name).ID] = name
@@ -68,18 +93,6 @@ func (c *Checker) Copies(ctx context.Context, read bool) error {
 			if err := c.note(c.unclaimed(ctx, id)); err != nil {
 				return err
 			}
-		}
-	}
-	for _, name := range c.inv.Roots {
-		root, err := c.repo.ReadRoot(ctx, name)
-		if err != nil || !root.Full {
-			if ignoreDamage(err) != nil && !Aborted(err) && !Void(err) {
-				return err
-			}
-			continue // who reads the root tells of its damage
-		}
-		if err := c.copy(ctx, name, root, read); err != nil {
-			return err
 		}
 	}
 	return nil
@@ -107,10 +120,10 @@ func (c *Checker) unclaimed(ctx context.Context, id pack.ID) error {
 }
 
 // copy checks one copy.
-func (c *Checker) copy(ctx context.Context, name string, root *Root, read bool) error {
+func (c *Checker) copy(ctx context.Context, name string, root *Root) error {
 	inv := c.inv.copies[root.At.ID]
 	if inv == nil {
-		inv = newInventory()
+		inv = newInventory() // there is nothing of it
 	}
 	own := root.Copy() + root.At.Name()
 	if name != own {
@@ -122,9 +135,10 @@ func (c *Checker) copy(ctx context.Context, name string, root *Root, read bool) 
 			return err
 		}
 	}
-	in := &Checker{repo: c.repo.inside(root.Copy()), inv: inv, find: c.find, buffers: c.buffers, domains: make(map[pack.SessionID]string)}
-	err := in.Packs(ctx, read)
-	c.Blobs.Add(in.Blobs.Load())
-	c.Read.Add(in.Read.Load())
-	return err
+	t := &shelf{repo: c.repo.inside(root.Copy()), inv: inv, domains: make(map[pack.SessionID]string)}
+	c.shelves[inv.place] = t
+	if err := c.packs(ctx, t); err != nil {
+		return err
+	}
+	return c.overlays(ctx, t)
 }

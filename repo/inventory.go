@@ -25,7 +25,8 @@ type Inventory struct {
 	records  []string // pending roots and tombstones
 	said     bool     // there are holds or results of checks
 	shards   map[string][]string
-	packs    map[pack.ID]int64
+	packs    *packList // shared by all copies
+	place    uint32    // whose packs this inventory's are
 
 	deleted map[string]bool // roots that a deletion record names
 	seen    map[string]bool // domains
@@ -35,7 +36,7 @@ type Inventory struct {
 }
 
 func newInventory() *Inventory {
-	return &Inventory{shards: make(map[string][]string), packs: make(map[pack.ID]int64), copies: make(map[pack.ID]*Inventory),
+	return &Inventory{shards: make(map[string][]string), packs: &packList{}, copies: make(map[pack.ID]*Inventory),
 		deleted: make(map[string]bool), seen: make(map[string]bool)}
 }
 
@@ -61,6 +62,7 @@ func (r *Repo) Inventory(ctx context.Context) (*Inventory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list repository: %w", err)
 	}
+	inv.packs.sort()
 	if inv.bare {
 		inv.bareRoots(inv.seen)
 	}
@@ -107,7 +109,7 @@ func (inv *Inventory) add(kind Kind, i store.Info) {
 		inv.records = append(inv.records, i.Name)
 	case KindPack:
 		id, _ := pack.ParseID(i.Name[len(i.Name)-64:])
-		inv.packs[id] = i.Size
+		inv.packs.add(inv.place, id, i)
 	case KindShard:
 		inv.shards[domainOf(i.Name)] = append(inv.shards[domainOf(i.Name)], i.Name)
 	case KindRoot:

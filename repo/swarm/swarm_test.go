@@ -355,7 +355,10 @@ func (s *swarm) collect() {
 	}
 	f := &findings{s.t}
 	c := s.owner.NewChecker(inv, f)
-	if err := errors.Join(c.Structure(ctx), c.Packs(ctx, true)); err != nil {
+	if err := errors.Join(c.Structure(ctx), c.Packs(ctx)); err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := c.ReadPacks(ctx, repo.Reading{Extent: repo.Everything()}); err != nil {
 		s.t.Fatal(err)
 	}
 }
