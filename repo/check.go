@@ -33,7 +33,8 @@ type Checker struct {
 	doms    []*roles.Domain   // generations of domains whose shards name packs
 	bad     atomic.Int64      // blobs told to be bad
 
-	suspects atomic.Bool // there are packs to be looked at once more
+	missing  map[absent]bool // packs that shards name and that were not listed
+	suspects atomic.Bool     // there are packs to be looked at once more
 
 	Blobs    atomic.Int64 // blobs named by shards
 	Read     atomic.Int64 // bytes read from packs
@@ -53,13 +54,20 @@ type narrow struct {
 	domains map[string]bool
 }
 
+// absent is a pack that is not there.
+type absent struct {
+	place uint32
+	id    pack.ID
+}
+
 // checkPacks bounds the packs in memory at a time: 128 MiB at the default size.
 const checkPacks = 2
 
 // NewChecker prepares a check of what the inventory lists.
 func (r *Repo) NewChecker(inv *Inventory, find Findings) *Checker {
 	shared := &shelf{repo: r, inv: inv, domains: make(map[pack.SessionID]string)}
-	c := &Checker{repo: r, inv: inv, find: find, buffers: make(chan []byte, checkPacks), shelves: map[uint32]*shelf{0: shared}}
+	c := &Checker{repo: r, inv: inv, find: find, buffers: make(chan []byte, checkPacks), shelves: map[uint32]*shelf{0: shared},
+		missing: make(map[absent]bool)}
 	for range checkPacks {
 		c.buffers <- nil
 	}
@@ -110,27 +118,34 @@ func (c *Checker) Packs(ctx context.Context) error {
 	return c.copies(ctx)
 }
 
-// Lost reports whether a pack, of the shared ones or of the copy under a prefix, is not there or cannot be read.
+// Lost reports whether a pack that a shard names, of the shared ones or of the copy under a prefix, is not there or cannot
+// be read. What was stored after the listing is not.
 func (c *Checker) Lost(within string, id pack.ID) bool {
-	h := c.held(within, id)
-	return h == nil || h.lost
+	inv := c.listed(within)
+	if inv == nil {
+		return true
+	}
+	if h := inv.pack(id); h != nil {
+		return h.lost
+	}
+	return c.missing[absent{inv.place, id}]
 }
 
 // Want notes that a pack is one of those that are to be read, see Reading.
 func (c *Checker) Want(within string, id pack.ID) {
-	if h := c.held(within, id); h != nil {
-		h.wanted = true
+	if inv := c.listed(within); inv != nil {
+		if h := inv.pack(id); h != nil {
+			h.wanted = true
+		}
 	}
 }
 
-func (c *Checker) held(within string, id pack.ID) *held {
-	inv := c.inv
+// listed returns what was listed of a copy, or of what is shared.
+func (c *Checker) listed(within string) *Inventory {
 	if at, _, ok := SplitFull(within + configName); ok {
-		if inv = c.inv.copies[at]; inv == nil {
-			return nil
-		}
+		return c.inv.copies[at]
 	}
-	return inv.pack(id)
+	return c.inv
 }
 
 // note reports err if it is damage and returns it otherwise.

@@ -180,3 +180,6 @@ func sessionName(id pack.SessionID, to roles.SealKeyID) string {
 
 // domainOf returns the domain in the name of an object that lies below one.
 func domainOf(name string) string { return strings.Split(logical(name), "/")[1] }
+
+// IsPack reports whether an object is a pack by its name, in a copy or not.
+func IsPack(name string) bool { return Classify(logical(name)) == KindPack }
