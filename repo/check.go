@@ -3,6 +3,7 @@ package repo
 import (
 	"context"
 	"errors"
+	"path"
 	"sync/atomic"
 
 	"cbk/pack"
@@ -138,6 +139,17 @@ func (c *Checker) Want(within string, id pack.ID) {
 			h.wanted = true
 		}
 	}
+}
+
+// Wanted reports whether Want has named a pack, by its object name.
+func (c *Checker) Wanted(name string) bool {
+	id, err := pack.ParseID(path.Base(name))
+	inv := c.listed(CopyOf(name))
+	if err != nil || inv == nil {
+		return false
+	}
+	h := inv.pack(id)
+	return h != nil && h.wanted
 }
 
 // listed returns what was listed of a copy, or of what is shared.

@@ -114,7 +114,7 @@ func (c *Checker) readPack(ctx context.Context, h *held) error {
 		d := c.doms[h.dom-1]
 		tail, err := pack.OpenPack(data, d.Index, pack.TailScope(c.repo.id, d.Label))
 		if err == nil && digest(tail) == h.toc {
-			return c.readBlobs(ctx, in, d, data, h, tail)
+			return c.readBlobs(ctx, in, d, contents{data, whole, tail}, h)
 		}
 		if whole {
 			c.find.Damage(&DamageError{Object: name, What: "its table of contents does not match the index"})
@@ -190,7 +190,7 @@ func (c *Checker) unnamed(ctx context.Context) error {
 // readBy reads a pack by what its shard says of it.
 func (c *Checker) readBy(ctx context.Context, in *Repo, d *roles.Domain, h *held, info *pack.Info) error {
 	err := c.withPack(ctx, in.packName(h.id), h.size, func(data []byte) error {
-		return c.readBlobs(ctx, in, d, data, h, info)
+		return c.readBlobs(ctx, in, d, contents{data, pack.Name(data) == h.id, info}, h)
 	})
 	if isDamage(err) {
 		h.lost = true
@@ -216,9 +216,18 @@ func (c *Checker) withPack(ctx context.Context, name string, size int64, fn func
 	return fn(buf)
 }
 
+// contents is a pack that was read.
+type contents struct {
+	data  []byte
+	whole bool // it has its name
+	info  *pack.Info
+}
+
 // readBlobs opens each blob of a pack, as far as the key can: a keeper opens what lies under the index key and knows of
-// the rest that the pack is unaltered. A pack of which no blob opens is lost.
-func (c *Checker) readBlobs(ctx context.Context, in *Repo, d *roles.Domain, data []byte, h *held, info *pack.Info) error {
+// the rest that the pack is unaltered; where it is altered that is to be feared of each. A pack of which no blob opens is
+// lost.
+func (c *Checker) readBlobs(ctx context.Context, in *Repo, d *roles.Domain, p contents, h *held) error {
+	data, info := p.data, p.info
 	sessions, err := c.openSessions(ctx, in, d, info.Sessions)
 	if err != nil {
 		return err
@@ -232,6 +241,9 @@ func (c *Checker) readBlobs(ctx context.Context, in *Repo, d *roles.Domain, data
 		if indexed(e.Type) {
 			k = d.Index
 		} else if !c.repo.Reads() {
+			if !p.whole {
+				bad = append(bad, e.ID)
+			}
 			continue
 		}
 		sealed := data[min(int(e.Offset), len(data)):min(int(e.Offset+e.Stored), len(data))]

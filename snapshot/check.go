@@ -40,6 +40,8 @@ type Report struct {
 	Backup            string // empty: all
 	Cluster           string // of the backup
 	Host              string // of the node, by host id, empty: all
+	Rebuilt           bool   // every file was put together again
+	RootsUnread       int    // roots that cannot be read: whether they are of the backup is not known
 
 	Objects   int
 	Strangers int
@@ -113,6 +115,7 @@ func Verify(ctx context.Context, r *repo.Repo, opt CheckOptions) (*Report, error
 			c.rep.Kind = Readable
 		}
 	}
+	c.rep.Rebuilt = c.rebuilds()
 	if err := c.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -140,23 +143,33 @@ func (c *check) prepare(ctx context.Context) (err error) {
 	return nil
 }
 
+// choose finds the backup by its roots alone: to ask for the rings of all others would read what it does not need.
 func (c *check) choose(ctx context.Context) error {
-	b, err := Find(ctx, c.repo, c.opt.Backup)
+	var damage *repo.DamageError
+	all, err := entries(ctx, c.repo, func(d *repo.DamageError) { damage, c.rep.RootsUnread = d, c.rep.RootsUnread+1 })
 	if err != nil {
 		return err
 	}
-	nodes := b.Nodes
+	b := Backup{Name: c.opt.Backup, Nodes: slices.DeleteFunc(all, func(e Entry) bool { return e.Backup != c.opt.Backup })}
+	switch {
+	case len(b.Nodes) == 0 && damage != nil:
+		return fmt.Errorf("%w: %q, but not every backup can be read: %w", ErrNotFound, b.Name, damage)
+	case len(b.Nodes) == 0:
+		return fmt.Errorf("%w: %q", ErrNotFound, b.Name)
+	case slices.ContainsFunc(b.Nodes, func(e Entry) bool { return e.Cluster != b.Nodes[0].Cluster }):
+		return fmt.Errorf("%w: %q names backups of several clusters", ErrNotFound, b.Name)
+	}
+	c.rep.Backup, c.rep.Cluster = b.Name, b.Nodes[0].Cluster
 	if c.opt.Node != "" {
 		e, err := b.Pick(c.opt.Node)
 		if err != nil {
 			return err
 		}
-		nodes, c.rep.Host = []Entry{*e}, e.HostID
+		b.Nodes, c.rep.Host = []Entry{*e}, e.HostID
 	}
-	c.rep.Backup, c.rep.Cluster = b.Name, b.Cluster
 	c.chosen = make(map[string]*repo.Root)
-	for i := range nodes {
-		c.chosen[nodes[i].Root] = nodes[i].root
+	for i := range b.Nodes {
+		c.chosen[b.Nodes[i].Root] = b.Nodes[i].root
 	}
 	return nil
 }
@@ -196,7 +209,7 @@ func (c *check) finish() {
 		r.Packs.Listed, r.Packs.ListedBytes = r.Packs.Listed+1, r.Packs.ListedBytes+size
 	})
 	for _, d := range c.by {
-		if c.chosen != nil && d.HitsTotal == 0 && repo.IsPack(d.Object) {
+		if c.chosen != nil && d.HitsTotal == 0 && repo.IsPack(d.Object) && !c.objects.Wanted(d.Object) {
 			r.DamageTotal-- // another backup's
 			continue
 		}
@@ -243,13 +256,13 @@ func (r *Report) NotChecked() (list []string) {
 		}
 	}
 	left := r.Packs.Listed - r.Packs.Read
-	part := r.Packs.Sample != nil || r.Packs.Ended
 	add(r.Level == LevelStructure, "the bytes of all packs: only that they are there with their sizes")
 	add(r.Level == LevelData && r.Backup == "" && left > r.Packs.Unjudged, "the bytes of %d of %d packs", left-r.Packs.Unjudged, r.Packs.Listed)
-	add(r.Level == LevelData && part, "whether files come out as they were: single packs do not tell")
+	add(r.Kind == Readable && !r.Rebuilt, "whether files come out as they were: single packs do not tell")
 	add(r.Kind == Unaltered, "whether what was read can be opened: only a reader's key shows that")
 	add(r.Packs.Unjudged > 0, "%d packs that no shard names which this key can see", r.Packs.Unjudged)
 	add(r.Unseen > 0, "%d objects of nodes that this key cannot see", r.Unseen)
+	add(r.RootsUnread > 0, "whether %d roots that cannot be read are of this backup", r.RootsUnread)
 	add(r.Backup != "", "other backups, and whether one of them went without a record")
 	for _, u := range r.Inside.Unchecked {
 		list = append(list, fmt.Sprintf("inside %d SSTables: %s", u.SSTables, u.What))

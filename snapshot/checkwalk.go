@@ -128,7 +128,7 @@ func (c *check) references(ctx context.Context, rd *repo.Reader, e *Entry, at Hi
 		}
 		return nil
 	}
-	if err := need(slices.Concat(e.root.Descriptions, e.root.Refs)); err != nil {
+	if err := need(slices.Concat([]pack.ID{e.root.Ring}, e.root.Descriptions, e.root.Refs)); err != nil {
 		return err
 	}
 	return eachSegment(ctx, rd, e.root.Refs, func(ids []pack.ID, err error) error {
@@ -178,7 +178,9 @@ func (c *check) page(ctx context.Context, s *Snapshot, p *Page, at Hit) error {
 		if err != nil {
 			return err
 		}
-		if ok && !c.seen[c.key(s, t)] {
+		key := c.key(s, t)
+		c.stored(t, at, key)
+		if ok && !c.seen[key] {
 			sound.SSTables = append(sound.SSTables, *t)
 		}
 	}
@@ -223,8 +225,9 @@ func (c *check) content(ctx context.Context, s *Snapshot, p Page, at Hit) error 
 	for i := range p.SSTables {
 		c.seen[c.key(s, &p.SSTables[i])] = true
 	}
-	create := func(File) (io.Writer, error) { return io.Discard, nil }
-	return s.Content(ctx, []Page{p}, create, func(f File, err error) error {
+	defer c.inside.close()
+	done := func(f File, err error) error {
+		c.looked(f, err, at, c.key(s, f.SSTable))
 		at.Component = f.SSTable.File(f.Component)
 		c.read += f.Component.Size
 		if err != nil {
@@ -236,7 +239,8 @@ func (c *check) content(ctx context.Context, s *Snapshot, p Page, at Hit) error 
 			err = &repo.DamageError{Object: s.Root, What: fmt.Sprintf("%s: %s", at.Component, damage.What)}
 		}
 		return c.hit(err, at)
-	})
+	}
+	return s.pour(ctx, []Page{p}, &pouring{create: c.inside.create, done: done, tap: c.inside.tap})
 }
 
 // locate finds every blob of a component in the index and among the sound packs, and returns one fault for each damaged

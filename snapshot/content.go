@@ -1,12 +1,15 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"iter"
+	"slices"
 	"sync/atomic"
 
+	"cbk/cassandra/sstable"
 	"cbk/cassandra/sstable/peel"
 	"cbk/pack"
 	"cbk/repo"
@@ -24,11 +27,16 @@ type File struct {
 // that cannot be rebuilt as it was is a *repo.DamageError in the error given to done; done decides whether to go on. Where
 // create was called and the component cannot be finished, done is told so in any case.
 func (s *Snapshot) Content(ctx context.Context, pages []Page, create func(File) (io.Writer, error), done func(File, error) error) error {
+	return s.pour(ctx, pages, &pouring{create: create, done: done})
+}
+
+// pour is Content with a tap.
+func (s *Snapshot) pour(ctx context.Context, pages []Page, p *pouring) error {
 	var tables []*Table
 	var list []*SSTable
-	for _, p := range pages {
-		for i := range p.SSTables {
-			tables, list = append(tables, p.Table), append(list, &p.SSTables[i])
+	for _, page := range pages {
+		for i := range page.SSTables {
+			tables, list = append(tables, page.Table), append(list, &page.SSTables[i])
 		}
 	}
 	for len(list) > 0 {
@@ -37,7 +45,8 @@ func (s *Snapshot) Content(ctx context.Context, pages []Page, create func(File) 
 		if err != nil {
 			return err
 		}
-		if err := s.rebuild(ctx, tables[:n], list[:n], hows, create, done); err != nil {
+		p.parts, p.next, p.out = nil, 0, nil
+		if err := s.rebuild(ctx, tables[:n], list[:n], hows, p); err != nil {
 			return err
 		}
 		tables, list = tables[n:], list[n:]
@@ -55,8 +64,7 @@ type part struct {
 }
 
 // rebuild writes the components of SSTables whose recipes are read.
-func (s *Snapshot) rebuild(ctx context.Context, tables []*Table, list []*SSTable, hows []recipes, create func(File) (io.Writer, error), done func(File, error) error) error {
-	p := &pouring{create: create, done: done}
+func (s *Snapshot) rebuild(ctx context.Context, tables []*Table, list []*SSTable, hows []recipes, p *pouring) error {
 	next := &segments{s: s}
 	for i, t := range list {
 		p.parts = append(p.parts, sstableParts(tables[i], t, &hows[i])...)
@@ -95,7 +103,17 @@ func sstableParts(table *Table, t *SSTable, how *recipes) (parts []*part) {
 	if data != nil {
 		data.derived = derived
 	}
+	slices.SortStableFunc(parts, func(a, b *part) int { return cmp.Compare(rank(a), rank(b)) })
 	return parts
+}
+
+// rank puts what says how to read Data.db before it.
+func rank(p *part) int {
+	switch p.Component.Name {
+	case sstable.Statistics, sstable.CompressionInfo, sstable.CRC:
+		return 0
+	}
+	return 1
 }
 
 // A want's tag is the number of its part, and in the last two bits the kind of its bytes.
@@ -126,6 +144,7 @@ func wants(ctx context.Context, parts []*part, next *segments, broken *error) it
 type pouring struct {
 	create func(File) (io.Writer, error)
 	done   func(File, error) error
+	tap    func(f File, k peel.Kind, plain []byte, how *recipe) // is given what a component is made of, after it was written; may be nil
 	parts  []*part
 	next   int     // the part that is written or comes next
 	out    *output // what there is of it, nil before it is begun
@@ -147,10 +166,17 @@ func (p *pouring) blob(w repo.Want, plain []byte, err error) error {
 		err = p.out.write(kind, plain)
 	}
 	if err == nil {
+		p.tapped(kind, plain)
 		return nil
 	}
 	p.parts[p.next].skip.Store(true)
 	return p.end(err)
+}
+
+func (p *pouring) tapped(k peel.Kind, plain []byte) {
+	if p.tap != nil {
+		p.tap(p.parts[p.next].File, k, plain, &p.parts[p.next].how)
+	}
 }
 
 // upTo completes all parts before the n-th.
@@ -182,6 +208,7 @@ func (p *pouring) complete() error {
 		if err := p.out.write(peel.Stored, one.Component.Inline); err != nil {
 			return err
 		}
+		p.tapped(peel.Stored, one.Component.Inline)
 	}
 	return p.out.ended()
 }

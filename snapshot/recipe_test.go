@@ -379,10 +379,10 @@ func TestARecipeThatMakesAnotherFileIsDamage(t *testing.T) {
 			}
 		}
 		fates := make(map[string]error)
-		err := s.rebuild(t.Context(), []*Table{nil}, []*SSTable{&one}, []recipes{{list: hows}}, discard, func(f File, err error) error {
+		err := s.rebuild(t.Context(), []*Table{nil}, []*SSTable{&one}, []recipes{{list: hows}}, &pouring{create: discard, done: func(f File, err error) error {
 			fates[f.Component.Name] = err
 			return nil
-		})
+		}})
 		if damage := (*repo.DamageError)(nil); err != nil || !errors.As(fates["Data.db"], &damage) || !errors.As(fates["CompressionInfo.db"], &damage) {
 			t.Errorf("%s: %v, %v", name, err, fates)
 		}

@@ -2,127 +2,125 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"io"
+	"os"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"cbk/repo"
+	"cbk/repo/roles"
 	"cbk/snapshot"
 )
 
 func checkCommand() *cli.Command {
 	return &cli.Command{
-		Name: "check", Usage: "verify the repository and every backup in it",
-		Flags: commonFlags(&cli.BoolFlag{Name: "read-data", Usage: "read and authenticate every byte, rebuild and compare every component"}),
-		Action: func(c *cli.Context) (err error) {
-			if err := none(c); err != nil {
-				return err
+		Name: "check", Usage: "verify the repository and every backup in it, or one backup", ArgsUsage: "[BACKUP]",
+		Flags: commonFlags(nodeFlag(),
+			&cli.BoolFlag{Name: "read-data", Usage: "read and authenticate every byte, rebuild and compare every component"},
+			&cli.StringFlag{Name: "sample", Usage: "read only `PART` of the packs, as 5%, chosen at random"},
+			&cli.Uint64Flag{Name: "seed", Usage: "choose the sample by `NUMBER`, as an earlier run printed it"},
+			&cli.StringFlag{Name: "budget", Usage: "read for a time or so many bytes, `1h|100GB`, first what was not read for the longest time"},
+			&cli.BoolFlag{Name: "no-record", Usage: "write nothing to the repository, not even that it was checked"},
+			&cli.StringFlag{Name: "report", Usage: "write what was checked, how and with what result to `FILE`, as JSON"},
+			&cli.BoolFlag{Name: "status", Usage: "check nothing, tell how much was read back when"},
+			&cli.StringFlag{Name: "metrics-file", Usage: "with --status: write it to `FILE` too, for the textfile collector of Prometheus's node exporter; it must end in .prom"}),
+		Action: func(c *cli.Context) error {
+			if c.Bool("status") {
+				return checkStatus(c)
 			}
-			rep, err := check(c)
-			if err != nil {
-				return err
-			}
-			if c.Bool("json") {
-				err = printJSON(c.App.Writer, checkDocument(rep))
-			} else {
-				err = printCheck(c.App.Writer, rep, c.Bool("read-data"))
-			}
-			if err == nil && !rep.OK() {
-				err = quiet{exitDamage}
-			}
-			return err
+			return runCheck(c)
 		},
 	}
 }
 
+// checked is a check with what was left of it.
+type checked struct {
+	*snapshot.Report
+	repository string
+	key        string
+	role       string
+	record     repo.Record // empty where none was left
+	why        string      // no record was left
+	head       uint64      // statements of the trust log
+	headHash   string
+}
+
+func runCheck(c *cli.Context) error {
+	opt, err := checkOptions(c)
+	if err != nil {
+		return err
+	}
+	rep, err := check(c, opt)
+	if err != nil {
+		return err
+	}
+	if file := c.String("report"); file != "" {
+		if err := writeReport(file, rep); err != nil {
+			return err
+		}
+	}
+	if c.Bool("json") {
+		err = printJSON(c.App.Writer, checkDocument(rep))
+	} else {
+		err = printCheck(c.App.Writer, rep)
+	}
+	if err == nil && !rep.OK() {
+		err = quiet{exitDamage}
+	}
+	return err
+}
+
 // check runs the check; damage that keeps the repository from being opened is part of the report too.
-func check(c *cli.Context) (rep *snapshot.Report, err error) {
-	s, err := open(c, true)
+func check(c *cli.Context, opt snapshot.CheckOptions) (rep *checked, err error) {
+	s, err := openCheck(c)
 	var damage *repo.DamageError
 	if errors.As(err, &damage) {
-		return &snapshot.Report{Damage: []snapshot.Damage{{Object: damage.Object, What: damage.What, Hits: []snapshot.Hit{}}}}, nil
+		now := time.Now()
+		one := snapshot.Damage{Object: damage.Object, What: damage.What, Hits: []snapshot.Hit{}}
+		return &checked{why: "the repository cannot be opened", Report: &snapshot.Report{Started: now, Finished: now,
+			Level: snapshot.LevelStructure, Damage: []snapshot.Damage{one}, DamageTotal: 1}}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	defer s.close(&err)
-	return snapshot.Check(c.Context, s.repo, c.Bool("read-data"))
-}
-
-// checkJSON is cbk.check/1.
-type checkJSON struct {
-	Schema    string            `json:"schema"`
-	OK        bool              `json:"ok"`
-	Objects   int               `json:"objects"`
-	Blobs     int64             `json:"blobs"`
-	BytesRead int64             `json:"bytes_read"`
-	Readable  bool              `json:"readable"`
-	Unseen    int               `json:"objects_unseen"`
-	Void      []string          `json:"void"`
-	Damage    []snapshot.Damage `json:"damage"`
-}
-
-func checkDocument(r *snapshot.Report) checkJSON {
-	doc := checkJSON{Schema: "cbk.check/1", OK: r.OK(), Objects: r.Objects, Blobs: r.Blobs, BytesRead: r.BytesRead,
-		Readable: r.Readable, Unseen: r.Unseen, Void: r.Void, Damage: r.Damage}
-	if doc.Void == nil {
-		doc.Void = []string{}
+	found, err := snapshot.Verify(c.Context, s.repo, opt)
+	if err != nil {
+		return nil, err
 	}
-	if doc.Damage == nil {
-		doc.Damage = []snapshot.Damage{}
-	}
-	return doc
+	key := s.repo.Key()
+	n, hash := key.Trust().Head()
+	rep = &checked{Report: found, repository: s.repo.ID(), key: key.KeyID().String(), role: string(key.Role()), head: n, headHash: hexOf(hash)}
+	return rep, rep.leave(c, s)
 }
 
-// shownHits is how many hits a person is shown for each damaged object; --json has more.
-const shownHits = 10
-
-func printCheck(w io.Writer, r *snapshot.Report, readData bool) error {
-	depth := "structure only; --read-data reads every byte"
+// leave adds the record. A check that cannot is a check all the same, and says so.
+func (r *checked) leave(c *cli.Context, s *session) error {
+	if c.Bool("no-record") {
+		r.why = "asked not to"
+		return nil
+	}
+	rec, err := snapshot.Leave(c.Context, s.repo, r.Report)
 	switch {
-	case readData && r.Readable:
-		depth = size(r.BytesRead) + " read and authenticated"
-	case readData:
-		depth = size(r.BytesRead) + " compared with their names: unaltered; only a reader's key shows that they are readable"
-	}
-	fmt.Fprintf(w, "checked %d objects, %d blobs, %s (%s)\n", r.Objects, r.Blobs, plural(r.Backups, "node snapshot"), depth)
-	if r.Strangers > 0 {
-		fmt.Fprintf(w, "%s not of this repository: left alone\n", plural(r.Strangers, "object"))
-	}
-	if r.Unseen > 0 {
-		fmt.Fprintf(w, "%s of nodes that this key cannot see: not checked\n", plural(r.Unseen, "object"))
-	}
-	for _, name := range r.Void {
-		fmt.Fprintf(w, "no backup: %s was signed by a revoked key, after its last backup that counts\n", name)
-	}
-	if r.OK() {
-		_, err := fmt.Fprintln(w, "no damage found")
+	case err == nil:
+		r.record = rec
+	case c.Context.Err() != nil:
 		return err
-	}
-	for _, d := range r.Damage {
-		fmt.Fprintf(w, "DAMAGED %s: %s\n", d.Object, d.What)
-		for _, h := range d.Hits[:min(shownHits, len(d.Hits))] {
-			fmt.Fprintf(w, "  hits %s\n", hitLine(&h))
-		}
-		if d.HitsTotal > shownHits {
-			fmt.Fprintf(w, "  and %d more\n", d.HitsTotal-shownHits)
-		}
-		if d.HitsTotal == 0 {
-			fmt.Fprintln(w, "  hits no component of any backup")
-		}
+	case errors.Is(err, roles.ErrRole):
+		r.why = "a " + r.role + " key may leave none"
+	default:
+		r.why = flat(err)
 	}
 	return nil
 }
 
-func hitLine(h *snapshot.Hit) string {
-	switch {
-	case h.Backup == "":
-		return "a backup whose name is lost with it"
-	case h.Table == "":
-		return fmt.Sprintf("backup %s, node %s: all of it", h.Backup, h.Node)
-	case h.Component == "":
-		return fmt.Sprintf("backup %s, node %s, table %s.%s: all of it", h.Backup, h.Node, h.Keyspace, h.Table)
-	}
-	return fmt.Sprintf("backup %s, node %s, table %s.%s: %s", h.Backup, h.Node, h.Keyspace, h.Table, h.Component)
+// openCheck opens the repository so that nothing but a record is written, and does without a state directory that cannot
+// be made.
+func openCheck(c *cli.Context) (*session, error) {
+	return openIn(c, c.Bool("no-record"), func(dir string) string {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return ""
+		}
+		return dir
+	})
 }

@@ -36,6 +36,11 @@ type session struct {
 
 // open reads the configuration and opens the repository.
 func open(c *cli.Context, readOnly bool) (*session, error) {
+	return openIn(c, readOnly, func(stateDir string) string { return stateDir })
+}
+
+// openIn is open with the state directory that state makes of the configured one.
+func openIn(c *cli.Context, readOnly bool, state func(string) string) (*session, error) {
 	log, err := logger(c)
 	if err != nil {
 		return nil, err
@@ -57,7 +62,7 @@ func open(c *cli.Context, readOnly bool) (*session, error) {
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	r, err := repo.Open(c.Context, counted, unlock, cfg.StateDir)
+	r, err := repo.Open(c.Context, counted, unlock, state(cfg.StateDir))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", cfg.Repository, err), st.Close())
 	}
