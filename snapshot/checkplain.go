@@ -257,4 +257,6 @@ func (c *compared) Write(b []byte) (int, error) {
 }
 
 // equal lets checksums of nothing follow: a compaction leaves one.
-func (c *compared) equal() bool { return !c.other && len(bytes.Trim(c.want, "\x00")) == 0 && len(c.want)%4 == 0 }
+func (c *compared) equal() bool {
+	return !c.other && len(bytes.Trim(c.want, "\x00")) == 0 && len(c.want)%4 == 0
+}
