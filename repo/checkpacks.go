@@ -51,20 +51,18 @@ func (c *Checker) eachShard(ctx context.Context, t *shelf, fn func(domain string
 	return nil
 }
 
-// there is what is noted of a shard that was met, its opposite of one that went; listed again, that one is missed.
-const there = true
-
-// someShards calls fn for those shards that were not met before.
+// someShards calls fn for those shards that were not met before; met is false of one that went. Listed again, that one is
+// missed.
 func (c *Checker) someShards(ctx context.Context, t *shelf, shards []string, met map[string]bool, fn func(string, *openShard) error) (gone bool, err error) {
 	for _, name := range shards {
-		was, known := met[name]
-		if known && was == there {
+		read, known := met[name]
+		if read {
 			continue
 		}
-		met[name] = there
+		met[name] = true
 		shard, err := t.repo.readShard(ctx, name)
 		if vanished(err) && !known {
-			gone, met[name] = true, !there
+			gone, met[name] = true, false
 			continue
 		}
 		if err == nil {

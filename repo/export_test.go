@@ -2,6 +2,7 @@ package repo
 
 import (
 	"context"
+	"unsafe"
 
 	"cbk/pack"
 	"cbk/repo/roles"
@@ -86,3 +87,6 @@ func (r *Repo) ShardPacks(ctx context.Context, name string) ([]pack.Info, error)
 	}
 	return s.packs, nil
 }
+
+// HeldSize is what a check holds for each pack listed.
+const HeldSize = unsafe.Sizeof(held{})

@@ -93,7 +93,7 @@ func statusDocument(st *snapshot.CheckStatus) statusJSON {
 		Readable: coverageDocument(&st.Readable), Runs: []runJSON{}, RunsTotal: st.RunsTotal, Unread: st.Unread, Backups: []backupReadJSON{}}
 	for _, r := range st.Runs {
 		doc.Runs = append(doc.Runs, runJSON{Record: r.Record, Started: clock(r.Started), Finished: clock(r.Finished), Level: r.Level, Kind: r.Kind,
-			Backup: r.Backup, Sample: r.Sample, Packs: r.Packs, BytesRead: r.BytesRead, Damage: r.DamageTotal, Key: r.Author.String()})
+			Backup: r.Backup, Sample: r.Sample, Packs: r.Packs, BytesRead: r.BytesRead, Damage: r.DamageTotal, Key: r.Author})
 	}
 	for _, b := range st.Backups {
 		doc.Backups = append(doc.Backups, backupReadJSON{b.Backup, b.Cluster, b.Node, b.Kind, clock(b.At), b.Damage})
