@@ -23,6 +23,7 @@ func (c *check) walk(ctx context.Context) error {
 		if err := c.domain(ctx, domain, roots); err != nil {
 			return err
 		}
+		clear(c.seen) // no other domain has these
 	}
 	return nil
 }
@@ -73,8 +74,7 @@ func (c *check) copied(ctx context.Context, e *Entry) error {
 
 func (c *check) snapshot(ctx context.Context, rd *repo.Reader, e *Entry) error {
 	at := Hit{Backup: e.Backup, Node: e.Catalogue.Node}
-	_, err := readRing(ctx, rd, e)
-	if err := c.hit(err, at); err != nil {
+	if err := c.hit(ringFits(ctx, rd, e), at); err != nil {
 		return err
 	}
 	if !c.repo.Reads() {

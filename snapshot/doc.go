@@ -20,5 +20,6 @@
 // within a bound, and a component is written from its first byte to its last before the next begins. Only what is derived
 // from a Data.db is written beside it.
 //
-// Ways in: Take; List and Find; Open, then Pages and Content, or SSTables for a listing; Check; Retention.Plan; AddHold and Holds.
+// Ways in: Take; List, Find and a Filter; Open, then Pages and Content, or SSTables for a listing; Verify and Leave for a
+// check and its record, Status for what all records say; Retention.Plan; AddHold and Holds.
 package snapshot
