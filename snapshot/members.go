@@ -157,7 +157,7 @@ func (b *Backup) cover(rings []*ring.Ring) []ring.Coverage {
 	}
 	worst := make(map[string]ring.Coverage)
 	for _, seen := range rings {
-		for _, c := range coverage(seen, held) {
+		for _, c := range coverageOf(seen, held) {
 			if known, ok := worst[c.Keyspace]; !ok || c.Level < known.Level {
 				worst[c.Keyspace] = c
 			}
@@ -166,7 +166,7 @@ func (b *Backup) cover(rings []*ring.Ring) []ring.Coverage {
 	return slices.SortedFunc(maps.Values(worst), func(x, y ring.Coverage) int { return cmp.Compare(x.Keyspace, y.Keyspace) })
 }
 
-func coverage(seen *ring.Ring, held map[string]bool) []ring.Coverage {
+func coverageOf(seen *ring.Ring, held map[string]bool) []ring.Coverage {
 	t, err := seen.Topology()
 	if err == nil {
 		return t.Coverage(held)

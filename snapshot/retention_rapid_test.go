@@ -13,8 +13,8 @@ import (
 // confusing are names that begin alike, or that are words in a repository.
 var confusing = []string{"b1", "b10", "b1-x", "d", "da", "data", "snapshots", "latest"}
 
-// history draws backups of two clusters, of which some are incomplete, damaged, of chosen tables or of another ring.
-func history(t *rapid.T) []Backup {
+// aHistory draws backups of two clusters, of which some are incomplete, damaged, of chosen tables or of another ring.
+func aHistory(t *rapid.T) []Backup {
 	var out []Backup
 	for i, n := 0, rapid.IntRange(0, 25).Draw(t, "backups"); i < n; i++ {
 		name := fmt.Sprint(i)
@@ -45,7 +45,7 @@ func policy(t *rapid.T) Policy {
 	return p
 }
 
-func holds(t *rapid.T, all []Backup) (out []Hold) {
+func someHolds(t *rapid.T, all []Backup) (out []Hold) {
 	for _, b := range all {
 		if rapid.IntRange(0, 7).Draw(t, "held") == 0 {
 			out = append(out, Hold{Kind: HoldLegal, Backup: b.Name, Cluster: b.Cluster})
@@ -67,8 +67,8 @@ func fate(p *Plan) map[string]Verdict {
 
 func TestNoPlanTakesTheLastOfAnything(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		all := history(t)
-		r := Retention{Backups: all, Policy: policy(t), Holds: holds(t, all)}
+		all := aHistory(t)
+		r := Retention{Backups: all, Policy: policy(t), Holds: someHolds(t, all)}
 		p := plan(t, r)
 		all2 := fate(p)
 		if len(all2) != len(all) {
@@ -106,7 +106,7 @@ func TestNoPlanTakesTheLastOfAnything(t *testing.T) {
 
 func TestAnIncompleteBackupGoesOnlyForALaterOneThatStays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		all := history(t)
+		all := aHistory(t)
 		p := plan(t, Retention{Backups: all, Policy: policy(t)})
 		verdicts := fate(p)
 		for _, v := range verdicts {
@@ -126,7 +126,7 @@ func TestAnIncompleteBackupGoesOnlyForALaterOneThatStays(t *testing.T) {
 
 func TestAStrongerPolicyKeepsAllThatAWeakerOneKeeps(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		all, weak := history(t), policy(t)
+		all, weak := aHistory(t), policy(t)
 		strong := weak
 		switch which := rapid.IntRange(0, 7).Draw(t, "which"); {
 		case which == 0 && weak.MaxCount > 0:
@@ -152,7 +152,7 @@ func TestAStrongerPolicyKeepsAllThatAWeakerOneKeeps(t *testing.T) {
 
 func TestFailedBackupsTakeNoRoom(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		all, p := history(t), policy(t)
+		all, p := aHistory(t), policy(t)
 		whole := slices.DeleteFunc(slices.Clone(all), func(b Backup) bool { return !b.whole() })
 		with, without := fate(plan(t, Retention{Backups: all, Policy: p})), fate(plan(t, Retention{Backups: whole, Policy: p}))
 		for name, v := range without {
@@ -186,7 +186,7 @@ func TestWhateverAStolenKeyWritesTheOthersStay(t *testing.T) {
 
 func TestAPlanCarriedOutLeavesNothingToDo(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := Retention{Backups: history(t), Policy: policy(t)}
+		r := Retention{Backups: aHistory(t), Policy: policy(t)}
 		gone := fate(plan(t, r))
 		r.Backups = slices.DeleteFunc(r.Backups, func(b Backup) bool { return !gone[b.Cluster+"/"+b.Name].Keep })
 		if again := doomed(plan(t, r)); len(again) > 0 {
@@ -197,7 +197,7 @@ func TestAPlanCarriedOutLeavesNothingToDo(t *testing.T) {
 
 func TestTheOrderOfAListingMakesNoDifference(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := Retention{Backups: history(t), Policy: policy(t)}
+		r := Retention{Backups: aHistory(t), Policy: policy(t)}
 		want := fate(plan(t, r))
 		r.Backups = rapid.Permutation(r.Backups).Draw(t, "order")
 		got := fate(plan(t, r))

@@ -61,8 +61,8 @@ func list[T any](all []T) []T {
 	return all
 }
 
-// shown is how many of a list a person is shown; --json and --report have more.
-const shown = 10
+// shownHits is how many of a list a person is shown; --json and --report have more.
+const shownHits = 10
 
 func printCheck(w io.Writer, r *checked) error {
 	fmt.Fprintf(w, "checked %s%d objects, %d blobs, %s (%s)\n", scopeOf(r), r.Objects, r.Blobs, plural(r.Backups, "node snapshot"), depthOf(r))
@@ -115,14 +115,14 @@ func printInside(w io.Writer, in *snapshot.Inside) {
 	if in.SSTables > 0 {
 		fmt.Fprintf(w, "looked into %s: %d partitions\n", plural(in.SSTables, "SSTable"), in.Partitions)
 	}
-	for _, s := range in.Source[:min(shown, len(in.Source))] {
+	for _, s := range in.Source[:min(shownHits, len(in.Source))] {
 		state := "FOUND in the backup as it came from the node"
 		if s.Marked {
 			state = "damaged at the source, as its backup says"
 		}
 		fmt.Fprintf(w, "%s: backup %s, node %s, table %s.%s, %s: %s\n", state, s.Backup, s.Node, s.Keyspace, s.Table, s.SSTable, strings.Join(s.What, "; "))
 	}
-	if more := in.SourceTotal - min(shown, len(in.Source)); more > 0 {
+	if more := in.SourceTotal - min(shownHits, len(in.Source)); more > 0 {
 		fmt.Fprintf(w, "and %d more SSTables damaged at the source\n", more)
 	}
 }
@@ -137,11 +137,11 @@ func printDamage(w io.Writer, r *checked) {
 	}
 	for _, d := range r.Damage {
 		fmt.Fprintf(w, "DAMAGED %s: %s\n", d.Object, d.What)
-		for _, h := range d.Hits[:min(shown, len(d.Hits))] {
+		for _, h := range d.Hits[:min(shownHits, len(d.Hits))] {
 			fmt.Fprintf(w, "  hits %s\n", hitLine(&h))
 		}
-		if d.HitsTotal > shown {
-			fmt.Fprintf(w, "  and %d more\n", d.HitsTotal-shown)
+		if d.HitsTotal > shownHits {
+			fmt.Fprintf(w, "  and %d more\n", d.HitsTotal-shownHits)
 		}
 		if d.HitsTotal == 0 {
 			fmt.Fprintln(w, "  hits no component of any backup")
@@ -169,10 +169,10 @@ func printHurt(w io.Writer, b *snapshot.HurtBackup) {
 		if len(n.Texts) > 0 {
 			fmt.Fprintf(w, "    texts: %s\n", strings.Join(n.Texts, ", "))
 		}
-		for _, t := range n.Tables[:min(shown, len(n.Tables))] {
+		for _, t := range n.Tables[:min(shownHits, len(n.Tables))] {
 			fmt.Fprintf(w, "    table %s.%s: %s\n", t.Keyspace, t.Table, lossOf(&t))
 		}
-		if more := len(n.Tables) - shown; more > 0 {
+		if more := len(n.Tables) - shownHits; more > 0 {
 			fmt.Fprintf(w, "    and %d more\n", more)
 		}
 	}

@@ -117,7 +117,7 @@ func printStatus(w io.Writer, st *snapshot.CheckStatus) error {
 	fmt.Fprintf(w, "%d packs, %s\n", st.Packs, size(st.Bytes))
 	printCoverage(w, "compared with their names, or opened", &st.Unaltered)
 	printCoverage(w, "opened and decoded", &st.Readable)
-	for _, b := range st.Backups[:min(shown, len(st.Backups))] {
+	for _, b := range st.Backups[:min(shownHits, len(st.Backups))] {
 		fmt.Fprintf(w, "backup %s of cluster %s %sread on %s: %s, damage %d\n", b.Backup, b.Cluster, ofNode(b.Node), clock(b.At), b.Kind, b.Damage)
 	}
 	if st.Unread > 0 {

@@ -110,7 +110,7 @@ func printShow(w io.Writer, doc *showJSON) error {
 	for _, m := range doc.Absent {
 		fmt.Fprintf(w, "MISSING node %s (%s), %s/%s\n", m.Address, m.HostID, m.DC, m.Rack)
 	}
-	printCoverage(w, doc.Coverage)
+	printRestorable(w, doc.Coverage)
 	var err error
 	if len(doc.Nodes) > 1 || doc.Nodes[0].NodeContent == nil {
 		printNodes(w, doc.Nodes)
@@ -144,8 +144,8 @@ func nodeState(n *shownJSON) string {
 // shownRanges is how many ranges of a keyspace a person is shown; --json has all.
 const shownRanges = 5
 
-// printCoverage tells what can be restored: of keyspaces that are all there in one line.
-func printCoverage(w io.Writer, all []ring.Coverage) {
+// printRestorable tells what can be restored: of keyspaces that are all there in one line.
+func printRestorable(w io.Writer, all []ring.Coverage) {
 	whole := 0
 	for _, c := range all {
 		if c.Level == ring.All && c.Unknown == "" {
