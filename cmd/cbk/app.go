@@ -23,8 +23,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 	app := &cli.App{
 		Name:  "cbk",
 		Usage: "back up Apache Cassandra: encrypted, deduplicated, restorable",
-		Commands: []*cli.Command{initCommand(), backupCommand(), listCommand(), showCommand(), filesCommand(), lastCommand(), checkCommand(),
-			restoreCommand(), deleteCommand(), purgeCommand(), holdCommand(), gcCommand(), keyCommand(), auditCommand(), doctorCommand(),
+		Commands: []*cli.Command{initCommand(), backupCommand(), listCommand(), showCommand(), filesCommand(), lastCommand(), diffCommand(),
+			checkCommand(), restoreCommand(), deleteCommand(), purgeCommand(), holdCommand(), gcCommand(), keyCommand(), auditCommand(), doctorCommand(),
 			configCommand(), versionCommand()},
 		Writer: stdout, ErrWriter: stderr,
 		HideVersion: true,
