@@ -40,14 +40,16 @@ type Backup struct {
 	// Partial says that nodes are missing that the key could not see if they were there.
 	Partial bool
 
-	unsure bool       // a ring is not known: more nodes may be missing
-	level  ring.Level // of every keyspace
+	unsure     bool       // a ring is not known: more nodes may be missing
+	level      ring.Level // of every keyspace
+	levelKnown bool
 }
 
 // Restorable is the level at which the replicas of every range of every keyspace are in; false where that cannot be told,
-// because the key sees not all nodes or a ring is not known, and of a backup of chosen tables.
+// because the key sees not all nodes, a ring is not known or a replication is of no known kind, and of a backup of chosen
+// tables.
 func (b *Backup) Restorable() (ring.Level, bool) {
-	return b.level, !b.Partial && !b.unsure && !b.Selected()
+	return b.level, b.levelKnown && !b.Partial && !b.unsure && !b.Selected()
 }
 
 // Unsure reports whether a ring that one of the nodes saw is not known, so that nobody can say which nodes are missing.

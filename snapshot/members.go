@@ -92,7 +92,7 @@ func newRingReader(r *repo.Repo) *ringReader {
 // restored without them.
 func (rr *ringReader) judge(ctx context.Context, b *Backup, damaged func(*repo.DamageError)) error {
 	if b.everyoneIn() && b.Nodes[0].Members.Others == 0 {
-		b.level = ring.All
+		b.level, b.levelKnown = ring.All, true
 		b.seeEachOther()
 		return nil
 	}
@@ -113,7 +113,9 @@ func (rr *ringReader) judge(ctx context.Context, b *Backup, damaged func(*repo.D
 			}
 		}
 	}
-	b.level = ring.Restorable(b.cover(rings))
+	all := b.cover(rings)
+	b.level = ring.Restorable(all)
+	b.levelKnown = len(all) > 0 && !slices.ContainsFunc(all, func(c ring.Coverage) bool { return c.Unknown != "" })
 	return nil
 }
 
@@ -225,6 +227,9 @@ func ringFits(ctx context.Context, rd *repo.Reader, e *Entry) error {
 	seen, err := readRing(ctx, rd, e)
 	if err != nil {
 		return err
+	}
+	if e.Members == (Members{}) {
+		return nil // it says nothing of it
 	}
 	if m, err := membersOf(seen); err != nil || m != e.Members {
 		return errors.Join(err, &repo.DamageError{Object: e.Root, What: "its catalogue entry is not of its ring"})

@@ -75,7 +75,7 @@ func showDocument(c *cli.Context) (doc *showJSON, err error) {
 		return nil, err
 	}
 	doc = &showJSON{Schema: "cbk.show/1", listedJSON: listed(b), Absent: append([]ring.Member{}, b.Missing...)}
-	if _, known := b.Restorable(); known {
+	if !b.Partial && !b.Unsure() && !b.Selected() {
 		if doc.Coverage, err = b.Coverage(c.Context, s.repo); err != nil {
 			return nil, err
 		}
