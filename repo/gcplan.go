@@ -46,7 +46,7 @@ func (k *keeper) plan(ctx context.Context, w *world) (*gcPlan, error) {
 		case p.condemned:
 		case live[n] == 0:
 			dead = append(dead, n)
-		case live[n]*100 < p.content*repackBelow:
+		case p.thin(live[n]):
 			thin = append(thin, n)
 		}
 	}
@@ -65,6 +65,9 @@ func (k *keeper) plan(ctx context.Context, w *world) (*gcPlan, error) {
 	})
 	return plan, k.planRepack(ctx, w, plan, thin)
 }
+
+// thin reports whether so little of a pack is needed, or nothing, that it is given up.
+func (p *packState) thin(live uint64) bool { return live == 0 || live*100 < p.content*repackBelow }
 
 // planRepack adds packs in the order given for as long as they may be read and copied.
 func (k *keeper) planRepack(ctx context.Context, w *world, plan *gcPlan, thin []int) error {

@@ -68,6 +68,7 @@ func (r *Repo) fateOf(ctx context.Context, name string) (fate, error) {
 // deletion record.
 func (k *keeper) roots(ctx context.Context, pending []string) (needs, error) {
 	alive := make(needs)
+	k.theirs = make(needs)
 	records, err := k.repo.names(ctx, deadPrefix+k.domain+"/", KindDeleted)
 	if err != nil {
 		return nil, err
@@ -134,6 +135,9 @@ func (k *keeper) revive(ctx context.Context, alive needs, root *Root, pending bo
 		if err != nil || f == dead {
 			return false, err
 		}
+	}
+	if k.leaving[root.At] || root.Main != nil && k.leaving[*root.Main] {
+		alive = k.theirs
 	}
 	alive.add(root, pending)
 	return true, nil

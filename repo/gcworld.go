@@ -28,6 +28,10 @@ type keeper struct {
 	parts  []part          // committed parts of roots that are dead
 	ended  map[string]bool // pending roots that a rehearsal takes for ended
 
+	leaving map[Place]bool // roots whose deletion is being thought of
+	theirs  needs          // what they name
+	others  bitset         // what is needed without them, of world.held
+
 	mu     sync.Mutex // of the two below, while requests are under way
 	res    *GCResult
 	denied []error // deletions that the store does not allow
@@ -126,7 +130,11 @@ func (k *keeper) lookOnce(ctx context.Context) (*world, error) {
 	if err := k.load(ctx, w); err != nil {
 		return nil, err
 	}
-	return w, k.mark(ctx, w, roots)
+	if err := k.mark(ctx, w, roots); err != nil || k.leaving == nil {
+		return w, err
+	}
+	k.others = slices.Clone(w.held.live)
+	return w, k.mark(ctx, w, k.theirs)
 }
 
 // load reads every shard.

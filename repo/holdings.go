@@ -114,7 +114,16 @@ func (h *holdings) of(id pack.ID) (group []holder, first int) {
 	return p[from:to], h.first[t.part()] + from
 }
 
-// groups calls fn for each blob with its holders, the number of the first, and the one that is needed, nil for none.
+// each calls fn for each holder with its number.
+func (h *holdings) each(fn func(n int, h *holder)) {
+	for i, p := range h.parts {
+		for j := range p {
+			fn(h.first[i]+j, &p[j])
+		}
+	}
+}
+
+// groups calls fn for each blob with its holders, and the one that is needed, nil for none.
 func (h *holdings) groups(fn func(group []holder, needed *holder)) {
 	for i, p := range h.parts {
 		for from, to := 0, 0; from < len(p); from = to {
