@@ -21,5 +21,6 @@
 // from a Data.db is written beside it.
 //
 // Ways in: Take; List, Find and a Filter; Open, then Pages and Content, or SSTables for a listing; Verify and Leave for a
-// check and its record, Status for what all records say; Retention.Plan; AddHold and Holds.
+// check and its record, Status for what all records say; Diff, Growth, Break and Freed for what backups hold and cost;
+// Retention.Plan; AddHold and Holds.
 package snapshot

@@ -133,3 +133,60 @@ func TestNodesArePairedByHostId(t *testing.T) {
 		t.Errorf("an unknown node: %v", err)
 	}
 }
+
+func TestNodesThatOnlyOneBackupHasAreTold(t *testing.T) {
+	files := oldNode(t, "mc", of311).only("zoo/counters-")
+	r := stoppedRig(t, files)
+	r.ok("init", "--pack-size", "1MiB")
+	const hostA, hostC = "8a065892-12ee-471a-8e14-591ed1194200", "8a065892-12ee-471a-8e14-591ed1194202"
+	for _, taken := range [][2]string{{hostA, "one"}, {hostID, "one"}, {hostID, "two"}, {hostC, "two"}} {
+		r.ok("backup", "--offline", "--node", taken[0], "--name", taken[1])
+	}
+	held := files.amount("")
+	d := doc[diffJSON](r, "diff", "one", "two")
+	got := make(map[string]string)
+	for _, n := range d.Nodes {
+		got[n.HostID] = n.In
+		if len(n.Tables) > 0 || n.Added != (map[bool]snapshot.Amount{true: held}[n.In == "second"]) || n.Gone != (map[bool]snapshot.Amount{true: held}[n.In == "first"]) {
+			t.Errorf("%+v", n)
+		}
+	}
+	if diff := cmp.Diff(map[string]string{hostA: "first", hostID: "both", hostC: "second"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if d.Total.Added != held || d.Total.Gone != held || d.Total.Same != held || d.Total.Created != 1 || d.Total.Dropped != 1 || d.Total.Kept != 1 {
+		t.Errorf("total %+v, of a node %+v", d.Total, held)
+	}
+	text := r.ok("diff", "one", "two")
+	for _, word := range []string{hostA + "): only in the first backup", hostC + "): only in the second backup", "no table differs"} {
+		if !strings.Contains(text, word) {
+			t.Errorf("the text does not say %q:\n%s", word, text)
+		}
+	}
+}
+
+func TestADiffIsPrintedAsATableOfWhatChanged(t *testing.T) {
+	n := &diffNodeJSON{Node: "10.0.0.1", In: "both", Tables: []snapshot.TableDiff{
+		{Keyspace: "shop", Table: "orders", Fate: "changed", Added: snapshot.Amount{SSTables: 1, Bytes: 2048}, Gone: snapshot.Amount{SSTables: 2, Bytes: 3072},
+			Same: snapshot.Amount{SSTables: 30, Bytes: 1 << 30}},
+		{Keyspace: "shop", Table: "old", Fate: "dropped", Gone: snapshot.Amount{SSTables: 4, Bytes: 100}}}}
+	var out strings.Builder
+	printDiff(&out, n)
+	want := `node 10.0.0.1
+TABLE        STATE    ADDED    BYTES  GONE    BYTES  SAME    BYTES
+shop.orders  changed      1  2.0 KiB     2  3.0 KiB    30  1.0 GiB
+shop.old     dropped      0      0 B     4    100 B     0      0 B
+`
+	if diff := cmp.Diff(want, trimmed(out.String())); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// trimmed is a text without blanks at the ends of its lines.
+func trimmed(text string) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		out.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
+	return out.String()
+}
