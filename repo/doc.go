@@ -25,6 +25,6 @@
 // # Ways in
 //
 // Init and Open; NewSession to write, NewReader to read, NewChecker to check, Heads to list, Usage and Freed to look at what
-// it takes, Delete, Adopt, GC and SweepFull to take away; AddSlot, ExportKey, Revoke, RotateSeal and RetireSeals for keys;
+// it takes, Delete, Adopt, GC and SweepFull to take away, RepairIndex to bring back; AddSlot, ExportKey, Revoke, RotateSeal and RetireSeals for keys;
 // AddRecord, Records, AppendAudit and Audit for what is said and done.
 package repo

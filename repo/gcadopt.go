@@ -23,14 +23,24 @@ func (r *Repo) Adopt(ctx context.Context, o GCOptions) (adopted, unreadable int,
 	if err != nil {
 		return 0, 0, err
 	}
-	a := &adopter{repo: r, opt: o, known: make(map[pack.ID]bool), index: make(map[[8]byte]*roles.Domain), seq: make(map[string]uint64)}
+	a := newAdopter(r, o)
+	err = a.run(ctx, domains)
+	return a.adopted, a.unreadable, err
+}
+
+func newAdopter(r *Repo, o GCOptions) *adopter {
+	return &adopter{repo: r, opt: o, known: make(map[pack.ID]bool), doomed: make(map[pack.ID]bool),
+		index: make(map[[8]byte]*roles.Domain), seq: make(map[string]uint64)}
+}
+
+func (a *adopter) run(ctx context.Context, domains []string) error {
 	// Tombstones are read before the packs are listed and again after the shards: a pack that another keeper is about to
 	// delete has lost its shards, and must not get one.
 	if err := a.condemned(ctx, domains); err != nil {
-		return 0, 0, err
+		return err
 	}
 	var packs []pack.ID
-	err = r.st.List(ctx, packPrefix, func(i store.Info) error {
+	err := a.repo.st.List(ctx, packPrefix, func(i store.Info) error {
 		if Classify(i.Name) == KindPack && !a.young(i) {
 			id, err := pack.ParseID(path.Base(i.Name))
 			packs = append(packs, id)
@@ -45,11 +55,11 @@ func (r *Repo) Adopt(ctx context.Context, o GCOptions) (adopted, unreadable int,
 		err = a.condemned(ctx, domains)
 	}
 	for _, id := range packs {
-		if err == nil && !a.known[id] {
+		if err == nil && !a.known[id] && (!a.doomed[id] || len(a.broken) > 0) {
 			err = a.adopt(ctx, id)
 		}
 	}
-	return a.adopted, a.unreadable, err
+	return err
 }
 
 // everyDomain returns the domains there are, and those of writers that may have died in their first session.
@@ -63,11 +73,15 @@ func (r *Repo) everyDomain(ctx context.Context) ([]string, error) {
 }
 
 type adopter struct {
-	repo  *Repo
-	opt   GCOptions
-	known map[pack.ID]bool // named by a shard, or condemned
-	index map[[8]byte]*roles.Domain
-	seq   map[string]uint64
+	repo   *Repo
+	opt    GCOptions
+	known  map[pack.ID]bool // named by a shard
+	doomed map[pack.ID]bool // condemned
+	index  map[[8]byte]*roles.Domain
+	seq    map[string]uint64
+
+	repair bool                // go on where a shard cannot be read
+	broken map[string][]string // such shards, by domain
 
 	adopted, unreadable int
 }
@@ -83,7 +97,7 @@ func (a *adopter) condemned(ctx context.Context, domains []string) error {
 			return err
 		}
 		for id := range e.condemned {
-			a.known[id] = true
+			a.doomed[id] = true
 		}
 	}
 	return nil
@@ -105,11 +119,15 @@ func (a *adopter) named(ctx context.Context, domains []string) error {
 		}
 		for _, name := range shards {
 			read, err := a.repo.readShard(ctx, name)
+			seq, _, _ := index.ParseShardName(path.Base(name))
+			a.seq[d] = max(a.seq[d], seq)
+			if a.repair && spoilt(err) {
+				a.broken[d] = append(a.broken[d], name)
+				continue
+			}
 			if ignoreMissing(err) != nil {
 				return err
 			}
-			seq, _, _ := index.ParseShardName(path.Base(name))
-			a.seq[d] = max(a.seq[d], seq)
 			if err != nil {
 				continue // compacted meanwhile: to give its packs a second shard does no harm
 			}
@@ -136,6 +154,9 @@ func (a *adopter) adopt(ctx context.Context, id pack.ID) error {
 	info, dom := a.tail(id, data)
 	if info == nil {
 		a.unreadable++
+		return nil
+	}
+	if a.doomed[id] && len(a.broken[dom.Label]) == 0 {
 		return nil
 	}
 	a.adopted++
