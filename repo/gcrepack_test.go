@@ -119,7 +119,9 @@ func TestADryRunCountsWhatARunDoesAndChangesNothing(t *testing.T) {
 					t.Fatalf("step %d: a dry run changes the store", i)
 				}
 				repacked += planned.Repacked
-				if diff := cmp.Diff(planned, collectWith(t, r, o)); diff != "" {
+				done := collectWith(t, r, o)
+				done.Epochs = nil // a plan makes none
+				if diff := cmp.Diff(planned, done); diff != "" {
 					t.Errorf("step %d: planned and done differ:\n%s", i, diff)
 				}
 			}

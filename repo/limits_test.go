@@ -167,7 +167,8 @@ func TestAHostileRepositoryIsRefusedInLittleMemoryAndTime(t *testing.T) {
 			out, err := child.CombinedOutput()
 			kib, ms := 0, 0
 			fmt.Sscanf(string(out), "KiB %d ms %d", &kib, &ms)
-			if err != nil || kib == 0 || kib > peak || ms > 5000 || !strings.Contains(string(out), tc.want) {
+			// Half of it on an idle machine: beside others a processor does less in its time.
+			if err != nil || kib == 0 || kib > peak || ms > 10_000 || !strings.Contains(string(out), tc.want) {
 				t.Errorf("%s: %v", out, err)
 			}
 			t.Logf("%d MiB, %d ms of a processor", kib>>10, ms)

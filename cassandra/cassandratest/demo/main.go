@@ -153,7 +153,7 @@ func (d *demo) tuesday() error {
 }
 
 func (d *demo) look() error {
-	if code, err := d.exec(false, "show", "tuesday"); err != nil || code != 12 {
+	if code, err := d.exec(false, "show", "tuesday", "--tables"); err != nil || code != 12 {
 		return errors.Join(err, fmt.Errorf("the node's key shows content: exit %d", code))
 	}
 	return errors.Join(d.run(true, "list"), d.run(false, "show", "tuesday", "--key-file", d.reader()),
