@@ -21,6 +21,7 @@ const maxBeside = 16 << 20
 type look struct {
 	t       *SSTable
 	version string
+	closed  bool // not looked into
 	left    int  // components to come
 	lost    bool // one was not rebuilt
 
@@ -51,14 +52,23 @@ func (k *beside) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// oldestKnown is the oldest version of SSTables that can be looked into, that of 3.0.
+const oldestKnown = "ma"
+
 func newLook(t *SSTable) *look {
 	l := &look{t: t, left: len(t.Components), unchecked: make(map[string]bool), kept: make(map[string]*beside)}
 	desc, _, err := sstable.ParseName(t.Prefix + sstable.Data)
 	if err != nil {
+		l.closed = true
 		l.skip("names that are no SSTable's")
 		return l
 	}
 	l.version = desc.Version
+	if l.version < oldestKnown {
+		l.closed = true
+		l.skip("version %q", l.version)
+		return l
+	}
 	for i := range t.Components {
 		c := &t.Components[i]
 		if c.inlined() {
@@ -83,6 +93,9 @@ func (l *look) fault(format string, args ...any) {
 
 // begin returns what a component is written to.
 func (l *look) begin(c *Component) io.Writer {
+	if l.closed {
+		return io.Discard
+	}
 	switch c.Name {
 	case sstable.Statistics, sstable.CompressionInfo, sstable.CRC:
 		k := &beside{}

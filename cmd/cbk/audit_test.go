@@ -170,7 +170,12 @@ func TestAMissingRecordIsToldUnlessTheCommandFailedAnyway(t *testing.T) {
 // The plan's hash is that of what --dry-run --json prints.
 func TestAPlanIsNamedByTheHashOfItsDocument(t *testing.T) {
 	within(t, io.Discard, func(c *cli.Context) {
-		plan := deleteJSON{Schema: "cbk.delete/1", DryRun: true, Deleted: []string{"b1"}, Left: []string{"b<10>"}}
+		plan := struct {
+			Schema  string   `json:"schema"`
+			DryRun  bool     `json:"dry_run"`
+			Deleted []string `json:"deleted"`
+			Left    []string `json:"left"`
+		}{"cbk.delete/1", true, []string{"b1"}, []string{"b<10>"}}
 		e, err := auditEntry(c, plan, nil)
 		// printf '%s\n' '{"schema":"cbk.delete/1","dry_run":true,"deleted":["b1"],"left":["b<10>"]}' | sha256sum
 		if want := "dd6cb934ec157a32ad068dd858168494ec87784265b86b0f98d6c9376120580a"; err != nil || e.Plan != want {

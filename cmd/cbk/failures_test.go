@@ -104,13 +104,13 @@ func (r *rig) big(size int) {
 }
 
 // addSSTable has put, a command that takes a path, bring a Data.db into every snapshot that is taken. The components beside
-// it are those of another SSTable, so that nothing is missing. Keyspace and table have one directory, which echo resolves.
+// it are those of another SSTable, so that nothing is missing, and its version is one that is not looked into. Keyspace and table have one directory, which echo resolves.
 func (r *rig) addSSTable(put string) {
 	r.t.Helper()
 	r.onSnapshot(fmt.Sprintf(`nodetool "$@" && cd "$(echo %s/shop/files-*/snapshots/$TAG)" || exit 1
 f=$(ls *-Statistics.db | head -1)
-%s nb-987654-big-Data.db && cp "$f" nb-987654-big-Statistics.db &&
-cp "${f%%Statistics.db}Index.db" nb-987654-big-Index.db && echo Data.db >nb-987654-big-TOC.txt`, r.dataDirs()[0], put))
+%s lb-987654-big-Data.db && cp "$f" lb-987654-big-Statistics.db &&
+cp "${f%%Statistics.db}Index.db" lb-987654-big-Index.db && echo Data.db >lb-987654-big-TOC.txt`, r.dataDirs()[0], put))
 }
 
 func TestAKilledBackupIsNoneAndTheNextReusesWhatItUploaded(t *testing.T) {

@@ -70,7 +70,7 @@ func tenGigabytes(t *testing.T, place func(*rig) string) {
 	settle()
 	r.addSSTable("ln " + r.path("big"))
 	withinMemory(r)
-	found, err := filepath.Glob(r.path("out/shop/files-*/nb-987654-big-Data.db"))
+	found, err := filepath.Glob(r.path("out/shop/files-*/lb-987654-big-Data.db"))
 	if err != nil || len(found) != 1 {
 		t.Fatal(found, err)
 	}
