@@ -52,7 +52,7 @@ func (k *beside) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// oldestKnown is the oldest version of SSTables that can be looked into, that of 3.0.
+// oldestKnown is the oldest version of BIG SSTables that can be looked into, that of 3.0. Those of BTI are all younger.
 const oldestKnown = "ma"
 
 func newLook(t *SSTable) *look {
@@ -64,7 +64,7 @@ func newLook(t *SSTable) *look {
 		return l
 	}
 	l.version = desc.Version
-	if l.version < oldestKnown {
+	if desc.Format != "bti" && l.version < oldestKnown {
 		l.closed = true
 		l.skip("version %q", l.version)
 		return l
