@@ -11,6 +11,7 @@ import (
 
 	"cbk/cassandra/cassandratest"
 	"cbk/cassandra/sstable"
+	"cbk/snapshot"
 )
 
 // spoilt returns content with something wrong with it: bytes flipped, cut off, doubled, overwritten or added.
@@ -65,7 +66,7 @@ func TestDamagedSSTablesComeBackAsTheyWere(t *testing.T) {
 			damaged[name] = content
 		}
 		dir := filepath.Join(t.TempDir(), "out")
-		if _, err := ToDir(t.Context(), r.backup(string(rune('a'+round)), damaged), dir, silent{}); err != nil {
+		if _, err := ToDir(t.Context(), r.backup(string(rune('a'+round)), damaged), &snapshot.Selection{}, dir, silent{}); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(sums(damaged), sums(tree(t, dir))); diff != "" {

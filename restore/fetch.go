@@ -43,19 +43,27 @@ func (e *DamagedError) Error() string {
 		len(e.Refused), r.Keyspace, r.Table, r.Component, r.Err)
 }
 
-// owner is who the restored files shall belong to.
+// owner is who the restored files shall belong to. Files get the mode of directories, without the right to enter.
 type owner struct {
 	uid, gid int
 	dirMode  fs.FileMode
 }
 
-// fetch writes the files of a snapshot below dirs, one for each data directory; a snapshot of more data directories
-// wraps around. SSTable ids are unique over a table's directories, so nothing can collide.
+// target says which tables are written and where. SSTable ids are unique over a table's directories, so nothing can
+// collide.
+type target struct {
+	tables []*snapshot.Table
+	// dir is the directory of the table that an SSTable goes to.
+	dir func(t *snapshot.Table, s *snapshot.SSTable) string
+}
+
+// fetch writes the files of a snapshot.
 type fetch struct {
 	snap     *snapshot.Snapshot
-	dirs     []string
+	target   target
 	owner    *owner
 	progress snapshot.Progress
+	resumed  bool // some files may be there already
 
 	mu     sync.Mutex
 	result Fetched
@@ -66,19 +74,24 @@ type fetch struct {
 const settling = 8
 
 func (f *fetch) run(ctx context.Context) (*Fetched, error) {
-	tables := allTables(f.snap)
-	for _, t := range tables {
+	for _, t := range f.target.tables {
 		f.progress.Expect(t.Files, t.BytesSource)
-		if err := f.mkdir(filepath.Join(f.dirs[0], filepath.FromSlash(t.Dir))); err != nil {
+		if err := f.mkdir(f.target.dir(t, &snapshot.SSTable{})); err != nil {
 			return nil, err
 		}
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(settling)
-	err := f.snap.Pages(ctx, tables, func(pages []snapshot.Page) error {
+	err := f.snap.Pages(ctx, f.target.tables, func(pages []snapshot.Page) error {
 		for _, p := range pages {
 			if p.Err != nil {
 				f.refuse(Refused{p.Table.Keyspace, p.Table.Name, "SSTables of a damaged description", p.Err})
+			}
+		}
+		if f.resumed {
+			var err error
+			if pages, err = f.missing(ctx, pages); err != nil {
+				return err
 			}
 		}
 		return f.content(ctx, g, pages)
@@ -89,12 +102,41 @@ func (f *fetch) run(ctx context.Context) (*Fetched, error) {
 	return &f.result, f.syncDirs()
 }
 
-func allTables(s *snapshot.Snapshot) []*snapshot.Table {
-	out := make([]*snapshot.Table, len(s.Node.Tables))
-	for i := range out {
-		out[i] = &s.Node.Tables[i]
+// missing leaves out the SSTables that an interrupted fetch has written, which is proven by their hashes. Of the others
+// nothing is kept.
+func (f *fetch) missing(ctx context.Context, pages []snapshot.Page) ([]snapshot.Page, error) {
+	for i, p := range pages {
+		var left []snapshot.SSTable
+		for j := range p.SSTables {
+			t := &p.SSTables[j]
+			dir := f.target.dir(p.Table, t)
+			if _, err := verifySSTable(ctx, dir, t); err == nil {
+				for k := range t.Components {
+					f.count(&t.Components[k])
+				}
+				continue
+			}
+			if err := errors.Join(ctx.Err(), removeSSTable(dir, t)); err != nil {
+				return nil, err
+			}
+			left = append(left, *t)
+		}
+		pages[i].SSTables = left
 	}
-	return out
+	return pages, nil
+}
+
+// removeSSTable removes what there is of an SSTable, finished or not.
+func removeSSTable(dir string, t *snapshot.SSTable) error {
+	for i := range t.Components {
+		name := filepath.Join(dir, filepath.FromSlash(t.File(&t.Components[i])))
+		for _, one := range []string{name, name + partSuffix} {
+			if err := os.Remove(one); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("fetch again: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 // cause waits for a group and returns what failed in it, err if nothing did: the first failure ends the group's context,
@@ -116,7 +158,7 @@ func (f *fetch) refuse(r Refused) {
 func (f *fetch) content(ctx context.Context, g *errgroup.Group, pages []snapshot.Page) error {
 	out := make(map[*snapshot.Component]*os.File)
 	create := func(file snapshot.File) (io.Writer, error) {
-		dir := filepath.Join(f.dirs[file.SSTable.DataDir%len(f.dirs)], filepath.FromSlash(file.Table.Dir), file.SSTable.Sub)
+		dir := filepath.Join(f.target.dir(file.Table, file.SSTable), file.SSTable.Sub)
 		if err := f.mkdir(dir); err != nil {
 			return nil, err
 		}
@@ -170,7 +212,7 @@ func (f *fetch) settle(file *os.File, err error) error {
 	}
 	part := file.Name()
 	if err == nil && f.owner != nil {
-		err = file.Chown(f.owner.uid, f.owner.gid)
+		err = errors.Join(file.Chown(f.owner.uid, f.owner.gid), file.Chmod(f.owner.dirMode&^0o111))
 	}
 	if err == nil {
 		err = file.Sync()
@@ -246,28 +288,4 @@ func syncDir(dir string) error {
 		return fmt.Errorf("sync directory: %w", err)
 	}
 	return nil
-}
-
-// ToDir writes the files of a node snapshot into dir, laid out as a data directory. dir must be empty or absent. With
-// damage in the repository everything else is written, and the error is a *DamagedError.
-func ToDir(ctx context.Context, snap *snapshot.Snapshot, dir string, p snapshot.Progress) (*Fetched, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("restore: %w", err)
-	}
-	if len(entries) > 0 {
-		return nil, fmt.Errorf("%s is not empty: give --to a directory that is, or that does not exist", dir)
-	}
-	f := &fetch{snap: snap, dirs: []string{dir}, progress: p, made: make(map[string]bool)}
-	if err := f.mkdir(filepath.Clean(dir)); err != nil {
-		return nil, err
-	}
-	got, err := f.run(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if len(got.Refused) > 0 {
-		return got, &DamagedError{got.Refused}
-	}
-	return got, nil
 }

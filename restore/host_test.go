@@ -20,6 +20,8 @@ type fakeHost struct {
 	layout node.Layout
 	id     string
 	up     bool
+	tables []node.Table // of its schema
+	tokens []string
 	calls  []string
 	on     map[string]func() error // run at a call
 }
@@ -57,7 +59,21 @@ func (h *fakeHost) Layout() node.Layout { return h.layout }
 func (h *fakeHost) Answers(ctx context.Context) bool { return h.up && ctx.Err() == nil }
 
 func (h *fakeHost) Identity(context.Context) (node.Identity, error) {
-	return node.Identity{HostID: h.id, Name: "node-x"}, h.call("identity")
+	return node.Identity{HostID: h.id, Name: "node-x", Tokens: h.tokens}, h.call("identity")
+}
+
+func (h *fakeHost) Schema(context.Context) (node.Schema, error) {
+	return node.Schema{Tables: h.tables}, h.call("schema")
+}
+
+func (h *fakeHost) Drain(context.Context) error { return h.call("drain") }
+
+func (h *fakeHost) PrepareFirstStart(context.Context, *node.FirstStart, string) error {
+	return h.call("prepare first start")
+}
+
+func (h *fakeHost) EndFirstStart(context.Context, *node.FirstStart) error {
+	return h.call("end first start")
 }
 
 func (h *fakeHost) StopCassandra(context.Context) error {
@@ -86,18 +102,53 @@ var started = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
 const planID = "20260501T120000Z"
 
+// placing is a restore in place that is planned.
+type placing struct {
+	Options
+	Snap *snapshot.Snapshot
+	Plan *Plan
+}
+
 // inPlace plans the restore of a snapshot onto a host.
-func inPlace(t *testing.T, s *snapshot.Snapshot, h *fakeHost) *InPlace {
+func inPlace(t *testing.T, s *snapshot.Snapshot, h *fakeHost) *placing {
 	t.Helper()
-	plan, err := PlanInPlace(t.Context(), s, h, started)
+	plan, err := NewPlan(t.Context(), s, h, wholeOrder(s))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &InPlace{Snap: s, Host: h, Plan: plan, StateDir: filepath.Join(h.dir, "state"), Log: silentLog, Progress: silent{}}
+	return &placing{Options{Host: h, StateDir: filepath.Join(h.dir, "state"), Log: silentLog, Progress: silent{}}, s, plan}
+}
+
+func wholeOrder(s *snapshot.Snapshot) Order {
+	return NewOrder(InPlace, s, snapshot.Selection{}, started)
+}
+
+// Run does what the command does: it goes on with what was interrupted, or begins.
+func (r *placing) Run(ctx context.Context) (*Outcome, error) {
+	job, err := Resume(r.Options, r.Plan.Order)
+	if err == nil && job == nil {
+		job, err = Begin(r.Options, r.Plan)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer job.Close()
+	return job.Run(ctx, r.Snap)
+}
+
+// job opens the restore whatever has become of it.
+func (r *placing) job(t *testing.T) *Job {
+	t.Helper()
+	job, err := Find(r.Options, r.Plan.ID)
+	if err != nil || job == nil {
+		t.Fatal("no job", err)
+	}
+	t.Cleanup(job.Close)
+	return job
 }
 
 // journal reads the restore's journal, nil if there is none.
-func (r *InPlace) journal(t *testing.T) *Journal {
+func (r *placing) journal(t *testing.T) *Journal {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(journalDir(r.StateDir), r.Plan.ID+".json"))
 	if errors.Is(err, os.ErrNotExist) {
@@ -120,6 +171,23 @@ func moved(all files, dir string) files {
 		out[dir+"/"+name] = content
 	}
 	return out
+}
+
+// mustLive demands that the files of before are where they were, whatever lies beside them.
+func (h *fakeHost) mustLive(t *testing.T) {
+	t.Helper()
+	got := tree(t, h.dir)
+	for name, content := range oldFiles() {
+		if got[name] != content {
+			t.Errorf("%s: %q", name, got[name])
+		}
+	}
+	for name := range got {
+		dir, _, _ := strings.Cut(name, "/")
+		if _, old := oldFiles()[name]; !old && dir != "state" && dir != stagingName(planID) {
+			t.Errorf("left: %s", name)
+		}
+	}
 }
 
 // mustBeUntouched demands that a host is as it was, and nothing of the restore is left beside it.

@@ -15,6 +15,7 @@ import (
 
 	"cbk/cassandra/node"
 	"cbk/pack"
+	"cbk/snapshot"
 )
 
 var _ Host = (*node.Node)(nil)
@@ -42,8 +43,7 @@ func TestANodeGetsItsFilesAndKeepsTheOldOnes(t *testing.T) {
 		t.Fatal(err)
 	}
 	aside := filepath.Join(h.dir, "cbk-before-"+planID)
-	want := &Outcome{Files: len(backedUp()), Bytes: r.Plan.Bytes, Queried: 2, Before: []string{
-		aside + "/data", aside + "/commitlog", aside + "/hints", aside + "/saved_caches"}}
+	want := &Outcome{Files: len(backedUp()), Bytes: r.Plan.Bytes, Queried: 2, Before: []string{aside}}
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Errorf("outcome (-want +got):\n%s", diff)
 	}
@@ -64,8 +64,8 @@ func TestANodeGetsItsFilesAndKeepsTheOldOnes(t *testing.T) {
 		t.Errorf("the data directory was %+v and is %+v", before, after)
 	}
 	for name := range backedUp() {
-		if st := stat(t, filepath.Join(data, name)); st.Uid != before.Uid || st.Gid != before.Gid {
-			t.Errorf("%s belongs to %d:%d", name, st.Uid, st.Gid)
+		if st := stat(t, filepath.Join(data, name)); st.Uid != before.Uid || st.Gid != before.Gid || st.Mode&0o777 != 0o600 {
+			t.Errorf("%s belongs to %d:%d, mode %o", name, st.Uid, st.Gid, st.Mode)
 		}
 		if st := stat(t, filepath.Dir(filepath.Join(data, name))); st.Uid != before.Uid || st.Mode&0o777 != 0o710 {
 			t.Errorf("directory of %s belongs to %d, mode %o", name, st.Uid, st.Mode)
@@ -96,7 +96,7 @@ func TestANodeThatIsDownIsRestoredAndStarted(t *testing.T) {
 	mustBe(t, filepath.Join(h.dir, "data"), backedUp())
 }
 
-func TestSeveralDataDirectoriesAreFilledInTurn(t *testing.T) {
+func TestMoreDataDirectoriesThanThereWereAreFilled(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	for _, name := range []string{"data2", "data3"} {
@@ -109,31 +109,35 @@ func TestSeveralDataDirectoriesAreFilledInTurn(t *testing.T) {
 	if _, err := r.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	mustBe(t, h.layout.DataDirs[0], one)
-	mustBe(t, h.layout.DataDirs[1], two)
-	mustBe(t, h.layout.DataDirs[2], files{})
+	got := make(files)
+	for _, dir := range h.layout.DataDirs {
+		got = merged(got, tree(t, dir))
+	}
+	if diff := cmp.Diff(merged(one, two), got); diff != "" {
+		t.Error("not all of the files came back, each once")
+	}
 	mustBe(t, filepath.Join(h.dir, "cbk-before-"+planID, "data3"), files{"shop/customers-0/nb-2-big-Data.db": "old in data3"})
 }
 
-// Before the switch a failure leaves the node as it was, and the next restore works.
+// Before the switch a failure leaves the node as it was. Rolled back, nothing is left of it, and the next restore works.
 func TestAFailureBeforeTheSwitchTouchesNothing(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		spoil func(t *testing.T, rig *rig, r *InPlace, h *fakeHost, ctx context.CancelFunc)
+		spoil func(t *testing.T, rig *rig, r *placing, h *fakeHost, ctx context.CancelFunc)
 		says  string
 		is    func(error) bool
 		down  bool // Cassandra is stopped
 	}{
-		{"a component is damaged in the repository", func(_ *testing.T, rig *rig, r *InPlace, _ *fakeHost, _ context.CancelFunc) {
+		{"a component is damaged in the repository", func(_ *testing.T, rig *rig, r *placing, _ *fakeHost, _ context.CancelFunc) {
 			rig.spoil(rig.blobOf(noise(1, 200_000)))
 		}, "not restored", func(err error) bool { return errors.As(err, new(*DamagedError)) }, false},
-		{"a page is damaged in the repository", func(_ *testing.T, rig *rig, r *InPlace, _ *fakeHost, _ context.CancelFunc) {
+		{"a page is damaged in the repository", func(_ *testing.T, rig *rig, r *placing, _ *fakeHost, _ context.CancelFunc) {
 			rig.spoil(pack.ID(r.Snap.Node.Tables[0].Pages[0]))
 		}, "damaged description", func(err error) bool { return errors.As(err, new(*DamagedError)) }, false},
-		{"it is interrupted while it fetches", func(_ *testing.T, _ *rig, r *InPlace, _ *fakeHost, cancel context.CancelFunc) {
+		{"it is interrupted while it fetches", func(_ *testing.T, _ *rig, r *placing, _ *fakeHost, cancel context.CancelFunc) {
 			r.Progress = hooks{done: cancel}
 		}, "context canceled", func(err error) bool { return errors.Is(err, context.Canceled) }, false},
-		{"the disk is not as it was written", func(t *testing.T, _ *rig, r *InPlace, h *fakeHost, _ context.CancelFunc) {
+		{"the disk is not as it was written", func(t *testing.T, _ *rig, r *placing, h *fakeHost, _ context.CancelFunc) {
 			left := r.Plan.Files
 			r.Progress = hooks{done: func() {
 				if left--; left == 0 {
@@ -141,7 +145,7 @@ func TestAFailureBeforeTheSwitchTouchesNothing(t *testing.T) {
 				}
 			}}
 		}, "does not match its hash when read back from disk", nil, false},
-		{"a file went away after it was written", func(t *testing.T, _ *rig, r *InPlace, h *fakeHost, _ context.CancelFunc) {
+		{"a file went away after it was written", func(t *testing.T, _ *rig, r *placing, h *fakeHost, _ context.CancelFunc) {
 			left := r.Plan.Files
 			r.Progress = hooks{done: func() {
 				if left--; left == 0 {
@@ -149,17 +153,17 @@ func TestAFailureBeforeTheSwitchTouchesNothing(t *testing.T) {
 				}
 			}}
 		}, "verify restored file", func(err error) bool { return errors.Is(err, os.ErrNotExist) }, false},
-		{"the backup holds fewer files than it says", func(_ *testing.T, _ *rig, r *InPlace, _ *fakeHost, _ context.CancelFunc) { r.Plan.Files++ },
+		{"the backup holds fewer files than it says", func(_ *testing.T, _ *rig, r *placing, _ *fakeHost, _ context.CancelFunc) { r.Plan.Files++ },
 			"8 are in the backup", nil, false},
-		{"a data directory went away", func(t *testing.T, _ *rig, r *InPlace, h *fakeHost, _ context.CancelFunc) {
+		{"a data directory went away", func(t *testing.T, _ *rig, r *placing, h *fakeHost, _ context.CancelFunc) {
 			if err := os.Rename(r.Plan.Moves[0].Live, r.Plan.Moves[0].Live+".away"); err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { os.Rename(r.Plan.Moves[0].Live+".away", r.Plan.Moves[0].Live) })
 		}, "data directory", nil, false},
-		{"Cassandra cannot be stopped", func(_ *testing.T, _ *rig, _ *InPlace, h *fakeHost, _ context.CancelFunc) { h.fails("stop") },
+		{"Cassandra cannot be stopped", func(_ *testing.T, _ *rig, _ *placing, h *fakeHost, _ context.CancelFunc) { h.fails("stop") },
 			"injected failure; nothing was moved", func(err error) bool { return errors.Is(err, errInjected) }, true},
-		{"it is interrupted while Cassandra stops", func(_ *testing.T, _ *rig, _ *InPlace, h *fakeHost, cancel context.CancelFunc) {
+		{"it is interrupted while Cassandra stops", func(_ *testing.T, _ *rig, _ *placing, h *fakeHost, cancel context.CancelFunc) {
 			h.on["stop"] = func() error { h.up = true; cancel(); return nil }
 		}, "context canceled; nothing was moved", func(err error) bool { return errors.Is(err, context.Canceled) }, false},
 	} {
@@ -180,11 +184,19 @@ func TestAFailureBeforeTheSwitchTouchesNothing(t *testing.T) {
 			if c.name == "a data directory went away" {
 				return
 			}
-			h.mustBeUntouched(t)
-			if r.journal(t) != nil {
-				t.Errorf("a journal was left: %+v", r.journal(t))
+			damaged := errors.As(err, new(*DamagedError))
+			if (r.journal(t) == nil) != damaged {
+				t.Errorf("journal: %+v", r.journal(t))
 			}
-			h.on, h.up = nil, true
+			h.on = nil
+			if !damaged {
+				h.mustLive(t)
+				if err := r.rollback(t)(); err != nil || r.journal(t) != nil || !h.up {
+					t.Errorf("rollback: %v, journal %+v, up %v", err, r.journal(t), h.up)
+				}
+			}
+			h.mustBeUntouched(t)
+			h.up = true
 			next := inPlace(t, newRig(t).backup("monday", backedUp()), h)
 			if _, err := next.Run(t.Context()); err != nil {
 				t.Errorf("the next restore: %v", err)
@@ -206,51 +218,55 @@ func flipFile(t *testing.T, path string) {
 	}
 }
 
-// From the switch on an error says where the old files are, and the next restore refuses to begin.
+// From the switch on an error says where the old files are, and the same restore goes on where it was, once that can be.
 func TestAFailureAfterTheSwitchSaysWhereTheOldFilesAre(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		spoil func(t *testing.T, r *InPlace, h *fakeHost)
+		spoil func(t *testing.T, r *placing, h *fakeHost)
 		says  string
-		phase Phase
 	}{
-		{"Cassandra does not start", func(_ *testing.T, _ *InPlace, h *fakeHost) { h.fails("start") }, "injected failure; the restored files are in place", PhaseStart},
-		{"Cassandra does not answer", func(_ *testing.T, _ *InPlace, h *fakeHost) { h.fails("wait") }, "injected failure; the restored files are in place", PhaseStart},
-		{"it cannot be asked who it is", func(_ *testing.T, _ *InPlace, h *fakeHost) {
+		{"Cassandra does not start", func(_ *testing.T, _ *placing, h *fakeHost) { h.fails("start") }, "injected failure; the restored files are in place"},
+		{"Cassandra does not answer", func(_ *testing.T, _ *placing, h *fakeHost) { h.fails("wait") }, "injected failure; the restored files are in place"},
+		{"it cannot be asked who it is", func(_ *testing.T, _ *placing, h *fakeHost) {
 			h.on["start"] = func() error { h.fails("identity"); return nil }
-		}, "injected failure; the restored files are in place", PhaseStart},
-		{"it calls itself another", func(_ *testing.T, _ *InPlace, h *fakeHost) {
+		}, "injected failure; the restored files are in place"},
+		{"it calls itself another", func(_ *testing.T, _ *placing, h *fakeHost) {
 			h.on["start"] = func() error { h.id = "bbbbbbbb-0000-4000-8000-000000000002"; return nil }
-		}, "the restored node calls itself bbbbbbbb-0000-4000-8000-000000000002, the backup is of " + hostID, PhaseStart},
-		{"a table cannot be read", func(_ *testing.T, _ *InPlace, h *fakeHost) { h.fails("query shop.orders") }, "query restored table shop.orders: injected failure", PhaseStart},
-		{"it is interrupted after the switch", func(_ *testing.T, _ *InPlace, h *fakeHost) {
+		}, "the restored node calls itself bbbbbbbb-0000-4000-8000-000000000002, the backup is of " + hostID},
+		{"a table cannot be read", func(_ *testing.T, _ *placing, h *fakeHost) { h.fails("query shop.orders") }, "query restored table shop.orders: injected failure"},
+		{"it is interrupted after the switch", func(_ *testing.T, _ *placing, h *fakeHost) {
 			h.on["wait"] = func() error { return context.Canceled }
-		}, "context canceled; the restored files are in place", PhaseStart},
+		}, "context canceled; the restored files are in place"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
-			r := inPlace(t, newRig(t).backup("monday", backedUp()), h)
+			rig := newRig(t)
+			r := inPlace(t, rig.backup("monday", backedUp()), h)
 			c.spoil(t, r, h)
 			out, err := r.Run(t.Context())
 			aside := filepath.Join(h.dir, "cbk-before-"+planID)
-			if out != nil || err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "the old ones in "+aside+"/data, "+aside+"/commitlog") {
+			if out != nil || err == nil || !strings.Contains(err.Error(), c.says) || !strings.HasSuffix(err.Error(), "the old ones in "+aside) {
 				t.Fatalf("got %+v, %v, want %q", out, err, c.says)
 			}
 			mustBe(t, filepath.Join(h.dir, "data"), backedUp())
 			mustBe(t, aside, oldFiles())
-			if j := r.journal(t); j == nil || j.Phase != c.phase {
+			if j := r.journal(t); j == nil || j.Phase != PhaseStart {
 				t.Fatalf("journal %+v", j)
 			}
 			calls := len(h.calls)
 			h.on = nil
-			_, err = r.Run(t.Context())
-			var unfinished *UnfinishedError
-			if !errors.As(err, &unfinished) || unfinished.Path != filepath.Join(r.StateDir, "restores", planID+".json") || !strings.Contains(err.Error(), aside+"/data") {
-				t.Errorf("the next restore: %v", err)
+			other := &placing{r.Options, rig.backup("tuesday", backedUp()), nil}
+			if other.Plan, err = NewPlan(t.Context(), other.Snap, &fakeHost{layout: h.layout}, NewOrder(InPlace, other.Snap, snapshot.Selection{}, time.Now())); err != nil {
+				t.Fatal(err)
 			}
-			if len(h.calls) != calls {
-				t.Errorf("it went as far as %v", h.calls[calls:])
+			_, err = other.Run(t.Context())
+			if unfinished := (*UnfinishedError)(nil); !errors.As(err, &unfinished) || !strings.Contains(err.Error(), planID) || len(h.calls) != calls {
+				t.Errorf("another restore: %v, calls %v", err, h.calls[calls:])
+			}
+			h.id = hostID
+			if out, err := r.Run(t.Context()); err != nil || out.Files != len(backedUp()) || out.Queried != 2 || r.journal(t).Phase != PhaseDone {
+				t.Errorf("the same restore: %+v, %v", out, err)
 			}
 			mustBe(t, aside, oldFiles())
 		})
@@ -260,26 +276,23 @@ func TestAFailureAfterTheSwitchSaysWhereTheOldFilesAre(t *testing.T) {
 // Something that appears in the way of a move while Cassandra stops.
 func TestAFileInTheWayOfTheSwitchEndsIt(t *testing.T) {
 	for _, c := range []struct {
-		name   string
-		place  func(r *InPlace, h *fakeHost) string
-		mkfile bool
+		name  string
+		place func(r *placing) string
 	}{
-		{"of an old file", func(r *InPlace, h *fakeHost) string {
-			return filepath.Join(r.Plan.Moves[1].Before, "CommitLog-7-1.log")
-		}, true},
-		{"of the old data", func(r *InPlace, _ *fakeHost) string { return filepath.Dir(r.Plan.Moves[0].Before) }, true},
+		{"of an old file", func(r *placing) string { return filepath.Join(r.Plan.Moves[1].Before, "CommitLog-7-1.log") }},
+		{"of the old data", func(r *placing) string { return filepath.Dir(r.Plan.Moves[0].Before) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
 			r := inPlace(t, newRig(t).backup("monday", backedUp()), h)
-			way := c.place(r, h)
+			way := c.place(r)
 			h.on["stop"] = func() error { write(t, way, "in the way"); return nil }
 			_, err := r.Run(t.Context())
-			if err == nil || !strings.HasPrefix(err.Error(), "switch: ") || !strings.Contains(err.Error(), way) || !strings.Contains(err.Error(), "the old files are in "+r.Plan.Moves[0].Before) {
+			if err == nil || !strings.HasPrefix(err.Error(), "switch: ") || !strings.Contains(err.Error(), "the old files are in "+filepath.Dir(r.Plan.Moves[0].Before)) {
 				t.Errorf("got %v", err)
 			}
-			if r.journal(t).Phase != PhaseSwitch || h.up {
+			if r.journal(t).Phase != PhaseAside || h.up {
 				t.Errorf("journal %+v, up %v", r.journal(t), h.up)
 			}
 			// Nothing was overwritten, and every old file is where it was or where the journal says.
@@ -292,9 +305,15 @@ func TestAFileInTheWayOfTheSwitchEndsIt(t *testing.T) {
 					t.Errorf("%s is lost", name)
 				}
 			}
-			if _, err := r.Run(t.Context()); !errors.As(err, new(*UnfinishedError)) {
-				t.Errorf("the next restore: %v", err)
+			// Once it is out of the way, the restore goes on.
+			if err := os.Remove(way); err != nil {
+				t.Fatal(err)
 			}
+			if _, err := r.Run(t.Context()); err != nil {
+				t.Errorf("afterwards: %v", err)
+			}
+			mustBe(t, filepath.Join(h.dir, "data"), backedUp())
+			mustBe(t, filepath.Join(h.dir, "cbk-before-"+planID), oldFiles())
 		})
 	}
 }
@@ -307,7 +326,7 @@ func TestWhatCarriesTheRestoresNameIsNotSwitchedIn(t *testing.T) {
 			r := inPlace(t, newRig(t).backup("monday", backedUp()), h)
 			write(t, filepath.Join(h.dir, name), "mine")
 			_, err := r.Run(t.Context())
-			if err == nil || !strings.Contains(err.Error(), filepath.Dir(filepath.Join(h.dir, name))+" exists already") {
+			if err == nil || !strings.Contains(err.Error(), strings.TrimSuffix(filepath.Join(h.dir, strings.SplitN(name, "/", 2)[0]), "/")+" exists already") {
 				t.Errorf("got %v", err)
 			}
 			if got := tree(t, h.dir); got[name] != "mine" || r.journal(t) != nil || !h.up {
@@ -333,18 +352,15 @@ func TestTwoRestoresAtOnceAreOneTooMany(t *testing.T) {
 	if _, err := r.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	again := inPlace(t, s, h)
-	again.Plan.ID = "later"
-	for i, m := range again.Plan.Moves {
-		for _, dir := range []*string{&m.Staging, &m.Before} {
-			*dir = strings.ReplaceAll(*dir, planID, "later")
-		}
-		again.Plan.Moves[i] = m
+	again := &placing{Options: r.Options, Snap: s}
+	var err error
+	if again.Plan, err = NewPlan(t.Context(), s, h, NewOrder(InPlace, s, snapshot.Selection{}, started.Add(time.Hour))); err != nil {
+		t.Fatal(err)
 	}
 	if _, err := again.Run(t.Context()); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
-	mustBe(t, filepath.Join(h.dir, "cbk-before-later/data"), backedUp())
+	mustBe(t, filepath.Join(h.dir, "cbk-before-"+again.Plan.ID, "data"), backedUp())
 }
 
 // A node that goes on answering is not stopped, whatever its stop command said.
@@ -352,7 +368,7 @@ func TestANodeThatStillAnswersIsNotTouched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &fakeHost{on: make(map[string]func() error)}
 		h.on["stop"] = func() error { h.up = true; return nil }
-		r := &InPlace{Host: h, Log: silentLog}
+		r := &Job{Options: Options{Host: h, Log: silentLog}}
 		asked := time.Now()
 		err := r.stop(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "Cassandra still answers, for 2m0s") || time.Since(asked) != stopTimeout {

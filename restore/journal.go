@@ -7,59 +7,105 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cbk/cassandra/node"
 )
 
-// Phase is how far a restore in place has come.
+// Phase is how far a restore has come.
 type Phase string
 
-// The phases, in order. Before PhaseSwitch no file of the node was touched.
+// The phases, in order: each stands in the journal before it begins. Before PhaseAside no file of the node was touched.
 const (
-	PhaseFetch  Phase = "fetch"
-	PhaseStop   Phase = "stop"
-	PhaseSwitch Phase = "switch"
-	PhaseStart  Phase = "start"
-	PhaseDone   Phase = "done"
+	PhaseFetch   Phase = "fetch"   // files are written beside the destination
+	PhaseFetched Phase = "fetched" // all of them are there, and proven
+	PhaseStop    Phase = "stop"    // Cassandra is being stopped
+	PhaseAside   Phase = "aside"   // the old files are moved away
+	PhaseFill    Phase = "fill"    // the fetched ones are moved in
+	PhaseStart   Phase = "start"   // Cassandra is being started
+	PhaseDone    Phase = "done"    // the old files are still there
+
+	// A rollback goes from any phase up to PhaseDone through these.
+	PhaseUndo   Phase = "undo"   // the restored files are moved away
+	PhaseBack   Phase = "back"   // the old ones are moved back
+	PhaseRevive Phase = "revive" // Cassandra is being started
+	PhaseUndone Phase = "undone" // everything is as it was; what was restored is still there
+
+	PhaseCommitted Phase = "committed" // what was kept is removed
 )
 
-// Move is one directory of the node: where the old files go and where the fetched ones come from ("" for directories
-// that are only emptied).
-type Move struct {
-	Live    string `json:"live"`
-	Staging string `json:"staging,omitempty"`
-	Before  string `json:"before"`
-}
+// order is the order of phases a restore goes through.
+var order = []Phase{PhaseFetch, PhaseFetched, PhaseStop, PhaseAside, PhaseFill, PhaseStart, PhaseDone, PhaseUndo, PhaseBack, PhaseRevive, PhaseUndone, PhaseCommitted}
 
-// Journal says what a restore in place did, on disk before it does it.
+// reached reports whether a phase is another or one after it.
+func (p Phase) reached(other Phase) bool { return slices.Index(order, p) >= slices.Index(order, other) }
+
+// Over reports whether nothing is left to do but to clean up.
+func (p Phase) Over() bool { return p == PhaseDone || p == PhaseUndone || p == PhaseCommitted }
+
+// Journal says what a restore did, on disk before it does it.
 type Journal struct {
-	ID      string    `json:"id"`
-	Backup  string    `json:"backup"`
-	Node    string    `json:"node"`
+	Plan    *Plan     `json:"plan"`
 	Started time.Time `json:"started"`
 	Phase   Phase     `json:"phase"`
-	Moves   []Move    `json:"moves"`
+	Proof   string    `json:"proof_sha256,omitempty"` // of the list of fetched files and their hashes
+	Drained bool      `json:"drained,omitempty"`      // Cassandra has flushed everything and takes no more writes
 
 	path string
+	at   func(point string)
 }
 
-// UnfinishedError reports a restore that was interrupted after it began to move files.
+// UnfinishedError reports a restore that was interrupted, where another is asked for.
 type UnfinishedError struct {
-	Journal Journal
-	Path    string // of the journal
+	Journal *Journal
 }
 
-// Error says where the old data is and what to do.
+// Error says how far it came and what to do.
 func (e *UnfinishedError) Error() string {
-	var before []string
-	for _, m := range e.Journal.Moves {
-		before = append(before, m.Before)
+	j := e.Journal
+	return fmt.Sprintf("the restore %s of backup %q was interrupted in phase %q: give the same command again to go on with it, "+
+		"or cbk restore --rollback %s to put everything back as it was", j.Plan.ID, j.Plan.Backup, j.Phase, j.Plan.ID)
+}
+
+// Before lists where the old files of a restore are, Undone where what a rollback took away is.
+func (j *Journal) Before() []string {
+	return j.roots(beforeName(j.Plan.ID), func(m *Move) string { return m.Before })
+}
+
+// Undone is described at Before.
+func (j *Journal) Undone() []string {
+	return j.roots(undoneName(j.Plan.ID), func(m *Move) string { return m.Undone })
+}
+
+func (j *Journal) staging() []string {
+	return j.roots(stagingName(j.Plan.ID), func(m *Move) string { return m.Staging })
+}
+
+// roots are the directories of a name above those that moves say.
+func (j *Journal) roots(name string, of func(*Move) string) (dirs []string) {
+	for i := range j.Plan.Moves {
+		dir := of(&j.Plan.Moves[i])
+		for dir != "" && filepath.Base(dir) != name && filepath.Dir(dir) != dir {
+			dir = filepath.Dir(dir)
+		}
+		if filepath.Base(dir) == name && filepath.IsAbs(dir) && !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
 	}
-	return fmt.Sprintf("a restore of backup %q was interrupted in phase %q: the old files are still there, in %s (or not moved yet); "+
-		"with Cassandra stopped move them back, or keep what was restored, then remove %s", e.Journal.Backup, e.Journal.Phase,
-		strings.Join(before, ", "), e.Path)
+	return dirs
+}
+
+// removeAll removes directories that roots gave: they carry this restore's own name, whatever else the journal says.
+func removeAll(dirs []string) error {
+	for _, dir := range dirs {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("remove what a restore left: %w", err)
+		}
+	}
+	return nil
 }
 
 func journalDir(stateDir string) string { return filepath.Join(stateDir, "restores") }
@@ -69,17 +115,19 @@ func (j *Journal) create(stateDir string) error {
 	if err := os.MkdirAll(journalDir(stateDir), 0o700); err != nil {
 		return fmt.Errorf("restore journal: %w", err)
 	}
-	j.path = filepath.Join(journalDir(stateDir), j.ID+".json")
+	j.path = filepath.Join(journalDir(stateDir), j.Plan.ID+".json")
 	return j.enter(PhaseFetch)
 }
 
 // enter records a phase durably before it begins.
 func (j *Journal) enter(p Phase) error {
+	j.at("enter " + string(p))
 	j.Phase = p
 	b, err := json.MarshalIndent(j, "", "  ")
 	if err == nil {
 		err = writeDurably(j.path, b)
 	}
+	j.at("entered " + string(p))
 	if err != nil {
 		return fmt.Errorf("restore journal: %w", err)
 	}
@@ -104,57 +152,46 @@ func writeDurably(name string, b []byte) error {
 	return syncDir(filepath.Dir(name))
 }
 
-// unfinished returns the journals of restores that did not end, by reading all of them.
-func unfinished(stateDir string) ([]*Journal, error) {
+// maxJournal is far above the plan of a node with a hundred thousand tables.
+const maxJournal = 256 << 20
+
+// Journals returns the journals of all restores of a state directory, oldest first.
+func Journals(stateDir string) ([]*Journal, error) {
 	entries, err := os.ReadDir(journalDir(stateDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("restore journals: %w", err)
 	}
 	var out []*Journal
 	for _, e := range entries {
-		name := filepath.Join(journalDir(stateDir), e.Name())
-		if filepath.Ext(name) != ".json" {
+		if filepath.Ext(e.Name()) != ".json" {
 			continue
 		}
-		b, err := os.ReadFile(name)
+		j, err := readJournal(filepath.Join(journalDir(stateDir), e.Name()))
 		if err != nil {
-			return nil, fmt.Errorf("restore journal: %w", err)
+			return nil, err
 		}
-		j := &Journal{path: name}
-		if err := json.Unmarshal(b, j); err != nil {
-			return nil, fmt.Errorf("restore journal %s: %w; look at it and move it away", name, err)
-		}
-		if j.Phase != PhaseDone {
-			out = append(out, j)
-		}
+		out = append(out, j)
 	}
+	slices.SortFunc(out, func(a, b *Journal) int { return a.Started.Compare(b.Started) })
 	return out, nil
 }
 
-// clearUnfinished removes what restores left behind that had not touched the node yet, and reports one that had.
-func clearUnfinished(stateDir string) error {
-	list, err := unfinished(stateDir)
+func readJournal(name string) (*Journal, error) {
+	b, err := node.ReadBounded(name, maxJournal)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("restore journal: %w", err)
 	}
-	for _, j := range list {
-		if j.Phase != PhaseFetch && j.Phase != PhaseStop {
-			return &UnfinishedError{Journal: *j, Path: j.path}
-		}
-		for _, m := range j.Moves {
-			// Only what carries this restore's own name is removed, whatever the journal says.
-			if filepath.Base(filepath.Dir(m.Staging)) != stagingName(j.ID) {
-				continue
-			}
-			if err := os.RemoveAll(filepath.Dir(m.Staging)); err != nil {
-				return fmt.Errorf("remove leftovers of an interrupted restore: %w", err)
-			}
-		}
-		if err := os.Remove(j.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("restore journal: %w", err)
-		}
+	j := &Journal{path: name}
+	if err = json.Unmarshal(b, j); err == nil && (j.Plan == nil || j.Plan.ID+".json" != filepath.Base(name) || !slices.Contains(order, j.Phase)) {
+		err = errors.New("it is none of this release")
 	}
-	return nil
+	if err != nil {
+		return nil, fmt.Errorf("restore journal %s: %w; look at it and move it away", name, err)
+	}
+	return j, nil
 }
 
 // lock keeps two restores of one state directory apart; the kernel releases it with the process.

@@ -19,27 +19,53 @@ func TestOnlyCassandrasOwnKeyspacesAreNotQueried(t *testing.T) {
 func TestMovesStayInTheirDirectory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	names := files{"a/x": "1", "b": "2", "cbk-before-1/old": "3", "cbk-restore-1/new": "4", ".hidden": "5"}
+	names := files{"a/x": "1", "b": "2", "cbk-before-1/old": "3", "cbk-restore-1/new": "4", "cbk-undone-1/new": "5", ".hidden": "6", "snapshots/s": "7"}
 	for name, content := range names {
 		write(t, filepath.Join(dir, "from", name), content)
 	}
-	if err := moveChildren(filepath.Join(dir, "from"), filepath.Join(dir, "to/deep")); err != nil {
+	if err := os.Chmod(filepath.Join(dir, "from"), 0o710); err != nil {
 		t.Fatal(err)
 	}
-	mustBe(t, filepath.Join(dir, "to/deep"), files{"a/x": "1", "b": "2", ".hidden": "5"})
-	mustBe(t, filepath.Join(dir, "from"), files{"cbk-before-1/old": "3", "cbk-restore-1/new": "4"})
-	if err := removeEmpty(filepath.Join(dir, "from/cbk-before-1"), dir); err == nil {
-		t.Error("removed a directory that holds something")
-	}
-	if err := os.MkdirAll(filepath.Join(dir, "shared/empty"), 0o755); err != nil {
+	if err := moveChildren(filepath.Join(dir, "from"), filepath.Join(dir, "to/deep"), []string{"snapshots"}, nothing); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "shared/other"), "in use")
-	if err := removeEmpty(filepath.Join(dir, "shared/empty"), filepath.Join(dir, "shared")); err != nil {
+	mustBe(t, filepath.Join(dir, "to/deep"), files{"a/x": "1", "b": "2", ".hidden": "6"})
+	mustBe(t, filepath.Join(dir, "from"), files{"cbk-before-1/old": "3", "cbk-restore-1/new": "4", "cbk-undone-1/new": "5", "snapshots/s": "7"})
+	if got := mode(t, filepath.Join(dir, "to/deep")).Perm(); got != 0o710 {
+		t.Errorf("the directory made has mode %o", got)
+	}
+	// Done again, it finds nothing to do.
+	if err := moveChildren(filepath.Join(dir, "from"), filepath.Join(dir, "to/deep"), []string{"snapshots"}, nothing); err != nil {
 		t.Error(err)
 	}
-	mustBe(t, filepath.Join(dir, "shared"), files{"other": "in use"})
-	if err := moveChildren(filepath.Join(dir, "absent"), filepath.Join(dir, "to")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("got %v", err)
+	if err := moveChildren(filepath.Join(dir, "absent"), filepath.Join(dir, "to"), nil, nothing); err != nil {
+		t.Errorf("a directory that is not there: %v", err)
+	}
+	write(t, filepath.Join(dir, "file"), "")
+	if err := moveChildren(filepath.Join(dir, "file"), filepath.Join(dir, "to"), nil, nothing); err == nil {
+		t.Error("a file has children")
 	}
 }
+
+func TestOnlyEmptyDirectoriesAreRemoved(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"gone/a/b", "gone/c", "stays/a"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(dir, "stays/file"), "mine")
+	if err := removeEmpty([]string{filepath.Join(dir, "gone"), filepath.Join(dir, "stays"), filepath.Join(dir, "absent")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "gone")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "stays/a")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+	mustBe(t, filepath.Join(dir, "stays"), files{"file": "mine"})
+}
+
+func nothing(string) {}

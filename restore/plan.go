@@ -4,43 +4,53 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/dustin/go-humanize"
-	"golang.org/x/sys/unix"
 
 	"cbk/cassandra/node"
 	"cbk/snapshot"
 )
 
-// Host is the node that a restore in place works on; *node.Node is one.
+// Host is the node that a restore works on; *node.Node is one.
 type Host interface {
 	Layout() node.Layout
 	Answers(ctx context.Context) bool
 	Identity(ctx context.Context) (node.Identity, error)
+	Schema(ctx context.Context) (node.Schema, error)
+	Drain(ctx context.Context) error
 	StopCassandra(ctx context.Context) error
+	PrepareFirstStart(ctx context.Context, f *node.FirstStart, keep string) error
 	StartCassandra(ctx context.Context) error
 	WaitUp(ctx context.Context) error
+	EndFirstStart(ctx context.Context, f *node.FirstStart) error
 	SampleQuery(ctx context.Context, keyspace, table string) error
 }
 
-// Plan is what a restore in place will do.
+// Plan is what a restore onto a node will do. It is a value: printed, kept in the journal and carried out from there.
 type Plan struct {
-	ID      string
-	Backup  string
-	Node    string
-	HostID  string
-	Running bool // Cassandra answered and is the node of the backup
-	Tables  int
-	Files   int
-	Bytes   int64
-	Damaged int // SSTables that were damaged on the node already
-	Moves   []Move
+	Order
+	Running bool     `json:"running"`            // Cassandra answered when the plan was made
+	Tables  []Task   `json:"tables"`             // that come back
+	LeftOut []string `json:"left_out,omitempty"` // tables of the backup that do not, though the whole node is restored
+	Files   int      `json:"files"`
+	Bytes   int64    `json:"bytes"`
+	Damaged int      `json:"damaged_sstables"` // that were damaged on the node already
+	Places  Places   `json:"places"`
+	Moves   []Move   `json:"moves"`
+}
+
+// Task is a table that comes back.
+type Task struct {
+	Keyspace string `json:"keyspace"`
+	Table    string `json:"table"`
+	From     string `json:"from"` // its directory in the backup, below a data directory
+	To       string `json:"to"`   // its directory on the node: that of the table as it is known there
+	SSTables int    `json:"sstables"`
+	Files    int    `json:"files"`
+	Bytes    int64  `json:"bytes"`
 }
 
 // RefusedError says that a restore was not begun because it would do harm.
@@ -49,70 +59,175 @@ type RefusedError struct{ Reason string }
 // Error returns the reason.
 func (e *RefusedError) Error() string { return "refused: " + e.Reason }
 
-func stagingName(id string) string { return "cbk-restore-" + id }
-func beforeName(id string) string  { return "cbk-before-" + id }
+func refuse(format string, args ...any) error { return &RefusedError{fmt.Sprintf(format, args...)} }
 
-// freeMargin is left free on each file system beyond the restored bytes, so that Cassandra can start and compact.
-const freeMargin = 64 << 20
-
-// PlanInPlace finds out what restoring a snapshot onto a host means and whether it may be done. A host that runs as
-// another node is refused; one that does not answer cannot be asked, and the plan says so. started is when the restore
-// was asked for and makes its id.
-func PlanInPlace(ctx context.Context, snap *snapshot.Snapshot, host Host, started time.Time) (*Plan, error) {
-	p := &Plan{ID: started.UTC().Format("20060102T150405Z"), Backup: snap.Backup, Node: snap.Entry.Catalogue.Node, HostID: snap.HostID,
-		Tables: len(snap.Node.Tables), Files: snap.Files, Bytes: snap.BytesSource, Damaged: snap.DamagedSSTables}
-	if host.Answers(ctx) {
-		id, err := host.Identity(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if !strings.EqualFold(id.HostID, snap.HostID) {
-			return nil, &RefusedError{fmt.Sprintf("this node is %s (%s), the backup is of %s (%s)", id.HostID, id.Name, snap.HostID, p.Node)}
-		}
-		p.Running = true
+// NewPlan finds out what an order means for a host and whether it may be carried out. It touches nothing. Errors:
+// *RefusedError, *SpaceError.
+func NewPlan(ctx context.Context, snap *snapshot.Snapshot, host Host, o Order) (*Plan, error) {
+	if err := o.check(); err != nil {
+		return nil, err
 	}
-	if err := whole(snap); err != nil {
+	p := &Plan{Order: o, Damaged: snap.DamagedSSTables, Running: host.Answers(ctx)}
+	if err := p.whose(ctx, host); err != nil {
+		return nil, err
+	}
+	if err := p.suffices(snap); err != nil {
+		return nil, err
+	}
+	if err := p.tables(ctx, snap, host); err != nil {
 		return nil, err
 	}
 	l := host.Layout()
-	if err := p.planMoves(l); err != nil {
+	var err error
+	if p.Places, err = newPlaces(l, o.ID, snap.Node.DataDirs); err != nil {
 		return nil, err
 	}
-	return p, p.checkSpace(len(l.DataDirs))
+	if err := p.Places.demand(p.Bytes); err != nil {
+		return nil, err
+	}
+	return p, p.planMoves(l)
 }
 
-// whole refuses a snapshot that is not of the whole node: everything on the node gives way to it.
-func whole(snap *snapshot.Snapshot) error {
-	if snap.Node.Selection != nil {
-		return &RefusedError{"the backup is of chosen tables only, and a restore in place replaces all"}
+// whose refuses a host that runs as another node than the backup's. One that does not answer cannot be asked.
+func (p *Plan) whose(ctx context.Context, host Host) error {
+	if p.Way != InPlace || !p.Running {
+		return nil
 	}
-	if n := len(snap.Node.Missing); n > 0 {
-		return &RefusedError{fmt.Sprintf("the backup lacks %d tables that the node had, first %s, and a restore in place replaces all", n, snap.Node.Missing[0])}
+	id, err := host.Identity(ctx)
+	if err != nil {
+		return err
+	}
+	if !strings.EqualFold(id.HostID, p.HostID) {
+		return refuse("this node is %s (%s), the backup is of %s (%s)", id.HostID, id.Name, p.HostID, p.Node)
 	}
 	return nil
 }
 
-// planMoves places every directory of the node. The commit log must be among them: what it holds would be replayed over
-// the restored files. Where cassandra.yaml does not name it, it cannot be known.
+// suffices refuses a snapshot that is not of the whole node where everything on the node gives way to it.
+func (p *Plan) suffices(snap *snapshot.Snapshot) error {
+	if !p.whole() {
+		return nil
+	}
+	if snap.Node.Selection != nil {
+		return refuse("the backup is of chosen tables only, and a restore of the whole node replaces all: choose with --keyspace or --table")
+	}
+	if n := len(snap.Node.Missing); n > 0 {
+		return refuse("the backup lacks %d tables that the node had, first %s, and a restore of the whole node replaces all: choose with --keyspace or --table",
+			n, snap.Node.Missing[0])
+	}
+	return nil
+}
+
+// tables finds what comes back and where it belongs.
+func (p *Plan) tables(ctx context.Context, snap *snapshot.Snapshot, host Host) error {
+	to := func(t *snapshot.Table) (string, error) { return t.Dir, nil }
+	if !p.whole() {
+		var err error
+		if to, err = p.known(ctx, host); err != nil {
+			return err
+		}
+	}
+	for i := range snap.Node.Tables {
+		t := &snap.Node.Tables[i]
+		if !p.takes(t.Keyspace, t.Name) {
+			if p.whole() {
+				p.LeftOut = append(p.LeftOut, t.Keyspace+"."+t.Name)
+			}
+			continue
+		}
+		dir, err := to(t)
+		if err != nil {
+			return err
+		}
+		p.Tables = append(p.Tables, Task{t.Keyspace, t.Name, t.Dir, dir, t.SSTables, t.Files, t.BytesSource})
+		p.Files += t.Files
+		p.Bytes += t.BytesSource
+	}
+	if len(p.Tables) == 0 {
+		return fmt.Errorf("%w what is selected, in backup %s", snapshot.ErrNoTable, p.Backup)
+	}
+	return nil
+}
+
+// known tells the directories of tables by the schema of the host: a table that was made again has another id.
+func (p *Plan) known(ctx context.Context, host Host) (func(t *snapshot.Table) (string, error), error) {
+	if !p.Running {
+		return nil, refuse("Cassandra does not answer here; chosen tables are restored onto a node that can be asked for its schema and drained: start it, or restore the whole node")
+	}
+	s, err := host.Schema(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return func(t *snapshot.Table) (string, error) {
+		i := slices.IndexFunc(s.Tables, func(k node.Table) bool { return k.Keyspace == t.Keyspace && k.Name == t.Name })
+		if i < 0 {
+			return "", refuse("%s.%s is not in the schema of this node: make it first (cbk show %s --schema), or restore it with --import", t.Keyspace, t.Name, p.Backup)
+		}
+		return path.Join(t.Keyspace, t.Name+"-"+s.Tables[i].ID), nil
+	}, nil
+}
+
+// planMoves says which directories of the node give way. The commit log must be among them: what it holds would be
+// replayed over the restored files. Where cassandra.yaml does not name it, it cannot be known.
 func (p *Plan) planMoves(l node.Layout) error {
 	if l.CommitLog == "" {
-		return &RefusedError{"cassandra.yaml has no commitlog_directory, and its content would be replayed over the restored files: name it there as Cassandra uses it"}
+		return refuse("cassandra.yaml has no commitlog_directory, and its content would be replayed over the restored files: name it there as Cassandra uses it")
 	}
-	for i, dir := range append(slices.Clone(l.DataDirs), l.CommitLog, l.Hints, l.SavedCaches, l.CDCRaw) {
-		data := i < len(l.DataDirs)
-		m, err := planMove(dir, p.ID, data)
-		if dir == "" || !data && errors.Is(err, fs.ErrNotExist) {
+	if err := disjoint(append(slices.Clone(l.DataDirs), l.CommitLog, l.Hints, l.SavedCaches, l.CDCRaw)); err != nil {
+		return err
+	}
+	if p.whole() {
+		p.moveAll()
+	} else {
+		p.moveTables()
+	}
+	emptied := []string{l.CommitLog, l.SavedCaches}
+	if p.whole() {
+		emptied = []string{l.CommitLog, l.Hints, l.SavedCaches, l.CDCRaw}
+	}
+	for _, dir := range emptied {
+		at, err := beside(dir)
+		if dir == "" || errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		for _, other := range p.Moves {
-			if within(m.Live, other.Live) || within(other.Live, m.Live) {
-				return &RefusedError{fmt.Sprintf("%s and %s lie in one another and cannot be exchanged one by one: restore with --to", other.Live, m.Live)}
-			}
+		base := filepath.Base(dir)
+		p.Moves = append(p.Moves, Move{Live: dir, Before: filepath.Join(at, beforeName(p.ID), base), Undone: filepath.Join(at, undoneName(p.ID), base)})
+	}
+	return nil
+}
+
+func (p *Plan) moveAll() {
+	for _, d := range p.Places.Dirs {
+		m := Move{Live: d.Live, Staging: d.Staging, Before: d.Before, Undone: d.Undone}
+		if p.Way == Clone && p.KeepAuth {
+			m.Keep = []string{keyspaceAuth}
 		}
 		p.Moves = append(p.Moves, m)
+	}
+}
+
+// moveTables exchanges the SSTables of the chosen tables. What operators keep beside them stays.
+func (p *Plan) moveTables() {
+	for _, t := range p.Tables {
+		for _, d := range p.Places.Dirs[:p.Places.UserDirs] {
+			p.Moves = append(p.Moves, Move{Live: filepath.Join(d.Live, t.To), Staging: filepath.Join(d.Staging, t.To),
+				Before: filepath.Join(d.Before, t.To), Undone: filepath.Join(d.Undone, t.To), Keep: []string{"snapshots", "backups"}})
+		}
+	}
+}
+
+// disjoint refuses directories that lie in one another and so cannot be exchanged one by one.
+func disjoint(dirs []string) error {
+	dirs = slices.DeleteFunc(dirs, func(dir string) bool { return dir == "" })
+	for i, a := range dirs {
+		for _, b := range dirs[:i] {
+			if within(a, b) || within(b, a) {
+				return refuse("%s and %s lie in one another and cannot be exchanged one by one: restore with --to", b, a)
+			}
+		}
 	}
 	return nil
 }
@@ -122,73 +237,5 @@ func within(dir, parent string) bool {
 	return err == nil && filepath.IsLocal(rel)
 }
 
-// planMove places the two directories beside dir, so that every move is a rename; inside it where dir is a mount point.
-func planMove(dir, id string, fill bool) (Move, error) {
-	here, err := mountOf(dir)
-	if err != nil {
-		return Move{}, fmt.Errorf("directory of Cassandra: %w", err)
-	}
-	up, err := mountOf(filepath.Dir(dir))
-	if err != nil {
-		return Move{}, fmt.Errorf("directory of Cassandra: %w", err)
-	}
-	at := filepath.Dir(dir)
-	if here != up {
-		at = dir
-	}
-	m := Move{Live: dir, Before: filepath.Join(at, beforeName(id), filepath.Base(dir))}
-	if fill {
-		m.Staging = filepath.Join(at, stagingName(id), filepath.Base(dir))
-	}
-	return m, nil
-}
-
-// mount tells where renames are possible: within one device, and there within one mount, since bind mounts of the same
-// file system are no less apart. The id is 0 before Linux 5.8.
-type mount struct {
-	major, minor uint32
-	id           uint64
-}
-
-func mountOf(dir string) (mount, error) {
-	var st unix.Statx_t
-	if err := unix.Statx(unix.AT_FDCWD, dir, 0, unix.STATX_MNT_ID, &st); err != nil {
-		return mount{}, &fs.PathError{Op: "statx", Path: dir, Err: err}
-	}
-	return mount{st.Dev_major, st.Dev_minor, st.Mnt_id}, nil
-}
-
-// checkSpace demands room for all restored bytes beside what is there: the old files stay. The bytes of a snapshot of
-// several data directories are assumed to spread evenly over the node's.
-func (p *Plan) checkSpace(dataDirs int) error {
-	for _, m := range p.Moves[:dataDirs] {
-		var st unix.Statfs_t
-		if err := unix.Statfs(m.Live, &st); err != nil {
-			return fmt.Errorf("free space of %s: %w", m.Live, err)
-		}
-		free := int64(st.Bavail) * st.Bsize
-		if need := p.Bytes/int64(dataDirs) + freeMargin; free < need {
-			return fmt.Errorf("%s has %s free, %s are needed: make room or restore with --to elsewhere", m.Live,
-				humanize.IBytes(uint64(free)), humanize.IBytes(uint64(need)))
-		}
-	}
-	return nil
-}
-
-// Print writes the plan for a reader.
-func (p *Plan) Print(w io.Writer) {
-	fmt.Fprintf(w, "Restore %s of node %s (%s) in place: %d tables, %d files, %s\n", p.Backup, p.Node, p.HostID,
-		p.Tables, p.Files, humanize.IBytes(uint64(p.Bytes)))
-	if !p.Running {
-		fmt.Fprintln(w, "  !  Cassandra does not answer here: that this is the node above is taken on trust")
-	}
-	if p.Damaged > 0 {
-		fmt.Fprintf(w, "  !  %d SSTables were damaged on the node when they were backed up, and come back as they were\n", p.Damaged)
-	}
-	fmt.Fprintln(w, "  1. fetch beside the data directories while Cassandra runs, and compare every file with its hash, read back from disk")
-	fmt.Fprintln(w, "  2. stop Cassandra")
-	for _, m := range p.Moves {
-		fmt.Fprintf(w, "  3. move the content of %s to %s\n", m.Live, m.Before)
-	}
-	fmt.Fprintln(w, "  4. move the restored files in, start Cassandra, wait until CQL answers, query every restored table")
-}
+// cut splits KEYSPACE.TABLE.
+func cut(name string) (keyspace, table string, whole bool) { return strings.Cut(name, ".") }

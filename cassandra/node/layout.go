@@ -20,7 +20,12 @@ const maxYAML = 4 << 20
 type Layout struct {
 	// DataDirs are data_file_directories in their order, then
 	// local_system_data_file_directory where that is another one.
-	DataDirs    []string
+	DataDirs []string
+	// UserDirs is how many of DataDirs, from the first, may hold tables of users.
+	UserDirs int
+	// SystemDir is local_system_data_file_directory, one of DataDirs; empty where
+	// it is not given.
+	SystemDir   string
 	CommitLog   string
 	Hints       string
 	SavedCaches string
@@ -65,12 +70,36 @@ func (y cassandraYAML) layout() Layout {
 		CDCRaw:      y.CDCRaw,
 		ClusterName: y.ClusterName,
 	}
-	for _, dir := range append(y.Data, y.LocalSystem) {
-		if clean := filepath.Clean(dir); dir != "" && !slices.Contains(l.DataDirs, clean) {
-			l.DataDirs = append(l.DataDirs, clean)
-		}
+	for _, dir := range y.Data {
+		l.add(dir)
+	}
+	l.UserDirs = len(l.DataDirs)
+	if y.LocalSystem != "" {
+		l.SystemDir = filepath.Clean(y.LocalSystem)
+		l.add(l.SystemDir)
 	}
 	return l
+}
+
+func (l *Layout) add(dir string) {
+	if clean := filepath.Clean(dir); dir != "" && !slices.Contains(l.DataDirs, clean) {
+		l.DataDirs = append(l.DataDirs, clean)
+	}
+}
+
+// systemEverywhere are the tables of keyspace system that lie in the directories
+// of users' tables all the same: they may become large. The names are those of
+// SystemKeyspace.TABLES_SPLIT_ACROSS_MULTIPLE_DISKS in Cassandra 4.0 to 5.0.
+var systemEverywhere = []string{"batches", "paxos", "compaction_history", "prepared_statements", "repairs"}
+
+// InSystemDir tells whether Cassandra keeps a table in SystemDir, where there is
+// one.
+func InSystemDir(keyspace, table string) bool {
+	switch keyspace {
+	case "system", "system_schema":
+		return !slices.Contains(systemEverywhere, table)
+	}
+	return false
 }
 
 // check refuses relative paths: Cassandra resolves them against its own working

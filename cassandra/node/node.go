@@ -20,6 +20,8 @@ type Config struct {
 	CQL      CQLConfig // where the node answers CQL
 	Start    []string  // command that starts Cassandra; needed by StartCassandra only
 	Stop     []string  // command that stops Cassandra; needed by StopCassandra only
+	// FirstStart is a command that sets and clears what a first start needs, where cassandra.yaml is managed elsewhere.
+	FirstStart []string
 }
 
 // CQLConfig says where and as whom to speak CQL.

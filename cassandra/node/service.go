@@ -23,6 +23,12 @@ func (n *Node) StopCassandra(ctx context.Context) error {
 	return err
 }
 
+// Drain has the node write out what its commit log holds and take no more writes.
+func (n *Node) Drain(ctx context.Context) error {
+	_, err := n.run(ctx, nodetoolKey, n.cfg.Nodetool, "drain")
+	return err
+}
+
 // StartCassandra runs the configured start command. It returns with the
 // command, which may leave Cassandra running behind it and not yet ready; WaitUp
 // tells when it is. A failure is a *CommandError.

@@ -18,7 +18,7 @@ import (
 
 func backupCommand() *cli.Command {
 	return &cli.Command{
-		Name: "backup", Usage: "back up this Cassandra node", Flags: commonFlags(slices.Concat(backupFlags(), guestFlags(), []cli.Flag{metricsFlag()})...),
+		Name: "backup", Usage: "back up this Cassandra node", Flags: commonFlags(slices.Concat(backupFlags(), selectionFlags(), guestFlags(), []cli.Flag{metricsFlag()})...),
 		Action: func(c *cli.Context) error {
 			return measured(c, func(run *backupRun) error { return backup(c, run) })
 		},
@@ -31,9 +31,6 @@ func backupFlags() []cli.Flag {
 		&cli.StringFlag{Name: "node", Usage: "`LABEL` under which the node's content is kept", DefaultText: "that of the key file, else the host id"},
 		&cli.StringFlag{Name: "mode", Usage: "`MODE` of the backup: differential, or full: with a copy of its own", DefaultText: "differential"},
 		&cli.StringFlag{Name: "recipe", Usage: "`RECIPE` of files that are read: auto, the smallest that is proven, or blobs, their bytes", DefaultText: "auto"},
-		&cli.StringSliceFlag{Name: "keyspace", Usage: "only keyspaces that match `GLOB`; may be repeated"},
-		&cli.StringSliceFlag{Name: "table", Usage: "only tables that match `GLOB`, as KEYSPACE.TABLE; may be repeated"},
-		&cli.StringSliceFlag{Name: "exclude", Usage: "none that match `GLOB`, a keyspace or KEYSPACE.TABLE; may be repeated"},
 		&cli.StringFlag{Name: "use-snapshot", Usage: "back up the snapshot `TAG`, which stands already, and leave it"},
 		&cli.BoolFlag{Name: "offline", Usage: "back up the files of a node that is stopped"},
 		&cli.BoolFlag{Name: "allow-missing", Usage: "record the backup though tables are missing in the snapshot; exit code 3"},
@@ -86,7 +83,7 @@ func backup(c *cli.Context, run *backupRun) (err error) {
 // backupOptions reads the flags that need no repository.
 func backupOptions(c *cli.Context) (*snapshot.Options, error) {
 	opt := &snapshot.Options{Name: c.String("name"), Way: snapshot.WaySnapshot, Tag: c.String("use-snapshot"),
-		Selection:    snapshot.Selection{Keyspaces: c.StringSlice("keyspace"), Tables: c.StringSlice("table"), Exclude: c.StringSlice("exclude")},
+		Selection:    selection(c),
 		AllowMissing: c.Bool("allow-missing"), MD5: c.Bool("md5"), NoConfig: c.Bool("no-config"), KeepSnapshot: c.Bool("keep-snapshot"), Now: time.Now}
 	err := none(c)
 	if err == nil {

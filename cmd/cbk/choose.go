@@ -13,6 +13,19 @@ func clusterFlag() cli.Flag {
 	return &cli.StringFlag{Name: "cluster", Usage: "only backups of `CLUSTER`"}
 }
 
+// selectionFlags choose tables.
+func selectionFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "keyspace", Usage: "only keyspaces that match `GLOB`; may be repeated"},
+		&cli.StringSliceFlag{Name: "table", Usage: "only tables that match `GLOB`, as KEYSPACE.TABLE; may be repeated"},
+		&cli.StringSliceFlag{Name: "exclude", Usage: "none that match `GLOB`, a keyspace or KEYSPACE.TABLE; may be repeated"},
+	}
+}
+
+func selection(c *cli.Context) snapshot.Selection {
+	return snapshot.Selection{Keyspaces: c.StringSlice("keyspace"), Tables: c.StringSlice("table"), Exclude: c.StringSlice("exclude")}
+}
+
 // filterFlags choose among backups.
 func filterFlags() []cli.Flag {
 	return []cli.Flag{

@@ -51,6 +51,8 @@ type cassandraConfig struct {
 	CQL      cqlConfig `yaml:"cql"`
 	Start    []string  `yaml:"start"`
 	Stop     []string  `yaml:"stop"`
+
+	FirstStart []string `yaml:"first_start"`
 }
 
 type cqlConfig struct {
@@ -194,5 +196,6 @@ func defaultStateDir() (string, error) {
 // node returns the settings of the Cassandra node.
 func (c *config) node() node.Config {
 	k := c.Cassandra
-	return node.Config{YAML: k.Config, Nodetool: k.Nodetool, JMX: node.JMXConfig(k.JMX), CQL: node.CQLConfig(k.CQL), Start: k.Start, Stop: k.Stop}
+	return node.Config{YAML: k.Config, Nodetool: k.Nodetool, JMX: node.JMXConfig(k.JMX), CQL: node.CQLConfig(k.CQL), Start: k.Start, Stop: k.Stop,
+		FirstStart: k.FirstStart}
 }

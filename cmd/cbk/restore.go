@@ -3,9 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
-	"strings"
-	"time"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -16,47 +14,75 @@ import (
 func restoreCommand() *cli.Command {
 	return &cli.Command{
 		Name: "restore", Usage: "bring a backup back", ArgsUsage: "BACKUP",
-		Flags: commonFlags(nodeFlag(), clusterFlag(),
+		Flags: commonFlags(slices.Concat([]cli.Flag{nodeFlag(), clusterFlag(),
 			&cli.StringFlag{Name: "to", Usage: "write the node's files into `DIR`, laid out as a data directory"},
-			&cli.BoolFlag{Name: "in-place", Usage: "replace the data of this node; the old files are kept"},
-			dryRunFlag(), yesFlag()),
-		Action: func(c *cli.Context) (err error) {
-			name, err := one(c, "backup name")
-			if err != nil {
-				return err
+			&cli.BoolFlag{Name: "in-place", Usage: "replace the data of this node; the old files are kept"}},
+			selectionFlags(), endFlags(), []cli.Flag{dryRunFlag(), yesFlag()})...),
+		Action: func(c *cli.Context) error {
+			if ends(c) {
+				return endRestore(c)
 			}
-			if (c.String("to") != "") == c.Bool("in-place") {
-				return usageError("restore needs either --to DIR or --in-place")
-			}
-			s, err := openContent(c)
-			if err != nil {
-				return err
-			}
-			defer s.close(&err)
-			b, err := snapshot.Find(c.Context, s.repo, name, c.String("cluster"))
-			if err != nil {
-				return err
-			}
-			e, err := b.Pick(c.String("node"))
-			if err != nil {
-				return usage{err}
-			}
-			snap, err := snapshot.Open(c.Context, s.repo, e)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, snap.Close()) }()
-			if c.Bool("in-place") {
-				return restoreInPlace(c, s, snap)
-			}
-			return restoreTo(c, s, snap)
+			return restoreBackup(c)
 		},
 	}
+}
+
+func restoreBackup(c *cli.Context) (err error) {
+	name, err := one(c, "backup name")
+	if err != nil {
+		return err
+	}
+	if (c.String("to") != "") == c.Bool("in-place") {
+		return usageError("restore needs either --to DIR or --in-place")
+	}
+	only := selection(c)
+	if err := only.Check(); err != nil {
+		return usage{err}
+	}
+	s, err := openContent(c)
+	if err != nil {
+		return err
+	}
+	defer s.close(&err)
+	b, err := snapshot.Find(c.Context, s.repo, name, c.String("cluster"))
+	if err != nil {
+		return err
+	}
+	e, err := s.pick(c, b)
+	if err != nil {
+		return usage{err}
+	}
+	snap, err := snapshot.Open(c.Context, s.repo, e)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, snap.Close()) }()
+	if c.Bool("in-place") {
+		return restoreInPlace(c, s, b, snap, only)
+	}
+	return restoreTo(c, s, snap, &only)
+}
+
+// pick chooses a node of a backup: the one asked for, in place this one, the only one.
+func (s *session) pick(c *cli.Context, b *snapshot.Backup) (*snapshot.Entry, error) {
+	name := c.String("node")
+	if name == "" && c.Bool("in-place") && len(b.Nodes) > 1 {
+		n, err := s.node()
+		if err != nil {
+			return nil, err
+		}
+		defer n.Close()
+		if id, err := n.Identity(c.Context); err == nil {
+			name = id.HostID
+		}
+	}
+	return b.Pick(name)
 }
 
 // restoreJSON is cbk.restore/1.
 type restoreJSON struct {
 	Schema  string        `json:"schema"`
+	ID      string        `json:"id,omitempty"` // of a restore onto a node
 	Backup  string        `json:"backup"`
 	Node    nodeJSON      `json:"node"`
 	To      string        `json:"to,omitempty"`
@@ -81,15 +107,13 @@ func document(snap *snapshot.Snapshot) restoreJSON {
 		Before: []string{}, Refused: []refusedJSON{}}
 }
 
-func restoreTo(c *cli.Context, s *session, snap *snapshot.Snapshot) error {
+func restoreTo(c *cli.Context, s *session, snap *snapshot.Snapshot, only *snapshot.Selection) error {
 	dir := c.String("to")
 	if c.Bool("dry-run") {
-		_, err := fmt.Fprintf(c.App.Writer, "restore %s of node %s to %s: %s, %s\n", snap.Backup, snap.Entry.Catalogue.Node, dir,
-			plural(snap.Files, "file"), size(snap.BytesSource))
-		return err
+		return dryRunTo(c, snap, only)
 	}
 	progress, end := newProgress(c.App.ErrWriter, s.log)
-	got, err := restore.ToDir(c.Context, snap, dir, progress)
+	got, err := restore.ToDir(c.Context, snap, only, dir, progress)
 	end()
 	head := s.auditIfAllowed(c, err)
 	if got == nil {
@@ -110,47 +134,15 @@ func restoreTo(c *cli.Context, s *session, snap *snapshot.Snapshot) error {
 	return err
 }
 
-func restoreInPlace(c *cli.Context, s *session, snap *snapshot.Snapshot) error {
-	n, err := s.node()
-	if err != nil {
-		return err
+func dryRunTo(c *cli.Context, snap *snapshot.Snapshot, only *snapshot.Selection) error {
+	var sum snapshot.Cost
+	for _, t := range snap.Node.Tables {
+		if only.Has(t.Keyspace, t.Name) {
+			sum.Files += t.Files
+			sum.BytesSource += t.BytesSource
+		}
 	}
-	defer n.Close()
-	plan, err := restore.PlanInPlace(c.Context, snap, n, time.Now())
-	if err != nil {
-		return err
-	}
-	out := c.App.Writer
-	if c.Bool("json") {
-		out = c.App.ErrWriter // standard output is for the document
-	}
-	plan.Print(out)
-	if c.Bool("dry-run") {
-		return nil
-	}
-	if err := confirm(c, out, "this replaces the node's data"); err != nil {
-		return err
-	}
-	progress, end := newProgress(c.App.ErrWriter, s.log)
-	run := restore.InPlace{Snap: snap, Host: n, Plan: plan, StateDir: s.cfg.StateDir, Log: s.log, Progress: progress}
-	got, err := run.Run(c.Context)
-	end()
-	head := s.auditIfAllowed(c, err)
-	if err != nil {
-		return err
-	}
-	if c.Bool("json") {
-		doc := document(snap)
-		doc.Files, doc.Bytes, doc.Queried, doc.Before = got.Files, got.Bytes, got.Queried, got.Before
-		doc.AuditHead = head
-		return printJSON(c.App.Writer, doc)
-	}
-	return printOutcome(out, snap.Backup, got)
-}
-
-func printOutcome(w io.Writer, backup string, got *restore.Outcome) error {
-	_, err := fmt.Fprintf(w, "restored %s: %s, %s, each compared with its hash on disk; Cassandra is up, %s answered\n"+
-		"the files of before are kept in\n  %s\nremove them when you are satisfied\n", backup, plural(got.Files, "file"), size(got.Bytes),
-		plural(got.Queried, "restored table"), strings.Join(got.Before, "\n  "))
+	_, err := fmt.Fprintf(c.App.Writer, "restore %s of node %s to %s: %s, %s\n", snap.Backup, snap.Entry.Catalogue.Node, c.String("to"),
+		plural(sum.Files, "file"), size(sum.BytesSource))
 	return err
 }

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"cbk/repo/roles"
+	"cbk/repo/store"
+	"cbk/restore"
+	"cbk/snapshot"
+)
+
+// restoreInPlace restores a node, or chosen tables of it. A restore that was interrupted is gone on with.
+func restoreInPlace(c *cli.Context, s *session, b *snapshot.Backup, snap *snapshot.Snapshot, only snapshot.Selection) error {
+	n, err := s.node()
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	progress, end := newProgress(c.App.ErrWriter, s.log)
+	defer end()
+	opt := restore.Options{Host: n, StateDir: s.cfg.StateDir, Log: s.log, Progress: progress}
+	job, err := s.job(c, opt, snap, restore.NewOrder(restore.InPlace, snap, only, time.Now()))
+	if err != nil || job == nil {
+		return err
+	}
+	defer job.Close()
+	got, err := s.runHeld(c, b, func() (*restore.Outcome, error) { return job.Run(c.Context, snap) })
+	end()
+	head := s.auditIfAllowed(c, err)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		doc := document(snap)
+		doc.ID, doc.Files, doc.Bytes, doc.Queried, doc.Before = job.Journal.Plan.ID, got.Files, got.Bytes, got.Queried, got.Before
+		doc.AuditHead = head
+		return printJSON(c.App.Writer, doc)
+	}
+	return printOutcome(c.App.Writer, job.Journal.Plan, got)
+}
+
+// job is the restore that an order means: the interrupted one, or a new one that is planned, printed and confirmed. It is
+// nil after a dry run.
+func (s *session) job(c *cli.Context, opt restore.Options, snap *snapshot.Snapshot, o restore.Order) (*restore.Job, error) {
+	out := c.App.Writer
+	if c.Bool("json") {
+		out = c.App.ErrWriter // standard output is for the document
+	}
+	job, err := restore.Resume(opt, o)
+	if err != nil {
+		return nil, err
+	}
+	if job != nil {
+		job.Journal.Plan.Print(out)
+		fmt.Fprintf(out, "going on with restore %s, which was interrupted in phase %s\n", job.Journal.Plan.ID, job.Journal.Phase)
+		return job, s.goOn(c, out, job)
+	}
+	plan, err := restore.NewPlan(c.Context, snap, opt.Host, o)
+	if err != nil {
+		return nil, err
+	}
+	plan.Print(out)
+	if c.Bool("dry-run") {
+		return nil, nil
+	}
+	if err := confirm(c, out, "this replaces the node's data"); err != nil {
+		return nil, err
+	}
+	return restore.Begin(opt, plan)
+}
+
+// goOn confirms an interrupted restore, whose lock it gives up where that is declined.
+func (s *session) goOn(c *cli.Context, out io.Writer, job *restore.Job) error {
+	err := confirm(c, out, "this replaces the node's data")
+	if c.Bool("dry-run") {
+		err = usageError("restore %s was interrupted: go on with it, or give it up with cbk restore --rollback %s", job.Journal.Plan.ID, job.Journal.Plan.ID)
+	}
+	if err != nil {
+		job.Close()
+	}
+	return err
+}
+
+// runHeld keeps the backup from being purged while a restore reads it, as far as the key has the right.
+func (s *session) runHeld(c *cli.Context, b *snapshot.Backup, run func() (*restore.Outcome, error)) (*restore.Outcome, error) {
+	user, host, err := who()
+	if err != nil {
+		return nil, err
+	}
+	release, err := s.hold(c, b, user+"@"+host)
+	if err != nil {
+		return nil, err
+	}
+	got, err := run()
+	// The hold ends with the restore, also with one that was interrupted: it must not outlive its reason.
+	return got, errors.Join(err, release(context.WithoutCancel(c.Context)))
+}
+
+func (s *session) hold(c *cli.Context, b *snapshot.Backup, by string) (func(context.Context) error, error) {
+	none := func(context.Context) error { return nil }
+	st, err := store.Open(c.Context, s.cfg.Repository, store.Options{Log: s.log})
+	if err != nil {
+		return nil, err
+	}
+	end, err := snapshot.HoldForRestore(c.Context, s.repo.By(st), b, by, time.Now)
+	switch {
+	case errors.Is(err, roles.ErrRole) || errors.Is(err, store.ErrDenied) || errors.Is(err, store.ErrReadOnly):
+		s.log.Info("the backup is not held while it is restored: the key may not; after a purge, gc --grace is the limit", "error", err)
+		return none, st.Close()
+	case err != nil:
+		return nil, errors.Join(err, st.Close())
+	}
+	// It might have been deleted before the hold stood.
+	if _, err := snapshot.Find(c.Context, s.repo, b.Name, b.Cluster); err != nil {
+		return nil, errors.Join(err, end(c.Context), st.Close())
+	}
+	return func(ctx context.Context) error { return errors.Join(end(ctx), st.Close()) }, nil
+}
+
+func printOutcome(w io.Writer, p *restore.Plan, got *restore.Outcome) error {
+	_, err := fmt.Fprintf(w, "restored %s: %s, %s, each compared with its hash on disk; Cassandra is up, %s answered\n"+
+		"the files of before are kept in\n  %s\ncbk restore --commit %s removes them, --rollback %s puts them back\n", p.Backup, plural(got.Files, "file"),
+		size(got.Bytes), plural(got.Queried, "restored table"), strings.Join(got.Before, "\n  "), p.ID, p.ID)
+	return err
+}

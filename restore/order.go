@@ -1,0 +1,111 @@
+package restore
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"cbk/cassandra/node"
+	"cbk/snapshot"
+)
+
+// Way is how the data of a backup comes to a node.
+type Way string
+
+// The ways that end in the directories of a node.
+const (
+	// InPlace: the node of the backup, or a machine that takes its place, gets the files back.
+	InPlace Way = "in-place"
+	// Clone: a node of another cluster takes over the tokens and data of one of the backup.
+	Clone Way = "clone"
+)
+
+// Order is what a node is asked to become. It says nothing of the node itself: one who has never seen the node can give
+// it.
+type Order struct {
+	ID        string             `json:"id"` // names the directories and the journal of this restore
+	Way       Way                `json:"way"`
+	Backup    string             `json:"backup"`
+	Cluster   string             `json:"cluster"`
+	Node      string             `json:"node"`      // of the backup
+	HostID    string             `json:"host_id"`   // of the backup
+	Selection snapshot.Selection `json:"selection"` // of user tables; all: the whole node
+	KeepAuth  bool               `json:"keep_auth,omitempty"`
+	// FirstStart is what the target of a clone needs in order to take over the tokens.
+	FirstStart *node.FirstStart `json:"first_start,omitempty"`
+}
+
+// NewOrder makes an order. asked is when the restore was asked for and makes its id.
+func NewOrder(way Way, snap *snapshot.Snapshot, only snapshot.Selection, asked time.Time) Order {
+	return Order{ID: asked.UTC().Format("20060102T150405Z"), Way: way, Backup: snap.Backup, Cluster: snap.Cluster,
+		Node: snap.Entry.Catalogue.Node, HostID: snap.HostID, Selection: only}
+}
+
+// whole reports whether everything on the node gives way.
+func (o *Order) whole() bool { return o.Selection.All() }
+
+// same reports whether two orders ask for the same, at whatever time.
+func (o Order) same(other Order) bool {
+	o.ID, other.ID = "", ""
+	return reflect.DeepEqual(o, other)
+}
+
+// Cassandra's own keyspaces, by their exact names: a user's may start alike.
+const (
+	keyspaceSystem  = "system"
+	keyspaceSchema  = "system_schema"
+	keyspaceAuth    = "system_auth"
+	keyspaceViews   = "system_distributed"
+	keyspaceTraces  = "system_traces"
+	keyspaceCluster = "system_cluster_metadata"
+)
+
+// isSystem tells Cassandra's own keyspaces.
+func isSystem(keyspace string) bool {
+	return slices.Contains([]string{keyspaceSystem, keyspaceSchema, keyspaceAuth, keyspaceViews, keyspaceTraces, keyspaceCluster}, keyspace)
+}
+
+// takes reports whether a table of the backup comes back.
+func (o *Order) takes(keyspace, table string) bool {
+	switch {
+	case !o.whole():
+		return o.Selection.Has(keyspace, table)
+	case o.Way == Clone:
+		return o.clones(keyspace, table)
+	}
+	return true
+}
+
+// clones reports whether a table may come to another node: what says who the node is, who its peers are or what it was
+// doing may not.
+func (o *Order) clones(keyspace, table string) bool {
+	switch keyspace {
+	case keyspaceSystem:
+		// Which indexes and views are built, which is true of the files that come along.
+		return table == "IndexInfo" || table == "built_views"
+	case keyspaceViews:
+		return table == "view_build_status"
+	case keyspaceAuth:
+		return !o.KeepAuth
+	case keyspaceTraces, keyspaceCluster:
+		return false
+	}
+	return true
+}
+
+// check refuses what is no order.
+func (o *Order) check() error {
+	switch {
+	case o.Way != InPlace && o.Way != Clone:
+		return fmt.Errorf("way %q: %s or %s", o.Way, InPlace, Clone)
+	case o.Way == Clone && (!o.whole() || o.FirstStart == nil):
+		return fmt.Errorf("a clone is of a whole node, with the tokens it takes over")
+	}
+	for _, p := range slices.Concat(o.Selection.Keyspaces, o.Selection.Tables) {
+		if keyspace, _, _ := cut(p); isSystem(keyspace) {
+			return &RefusedError{fmt.Sprintf("%s is Cassandra's own and comes back only with the whole node: restore --in-place without a selection", p)}
+		}
+	}
+	return o.Selection.Check()
+}
