@@ -23,14 +23,14 @@ func restoreInPlace(c *cli.Context, s *session, b *snapshot.Backup, snap *snapsh
 		return err
 	}
 	defer n.Close()
-	progress, end := newProgress(c.App.ErrWriter, s.log)
-	defer end()
-	opt := restore.Options{Host: n, StateDir: s.cfg.StateDir, Log: s.log, Progress: progress}
+	opt := restore.Options{Host: n, StateDir: s.cfg.StateDir, Log: s.log}
 	job, err := s.job(c, opt, snap, restore.NewOrder(restore.InPlace, snap, only, time.Now()))
 	if err != nil || job == nil {
 		return err
 	}
 	defer job.Close()
+	progress, end := newProgress(c.App.ErrWriter, s.log)
+	job.Progress = progress
 	got, err := s.runHeld(c, b, func() (*restore.Outcome, error) { return job.Run(c.Context, snap) })
 	end()
 	head := s.auditIfAllowed(c, err)
