@@ -19,14 +19,14 @@ func walkAhead(r Ring, rep Replication, end int64) []string {
 		Member
 	}
 	var ring []at
-	nodes, racks := map[string]int{}, map[rack]bool{}
+	nodes, racks := map[string]int{}, map[Rack]bool{}
 	racksIn := map[string]int{}
 	for _, m := range r.Members {
 		if m.State == Joining {
 			continue
 		}
 		nodes[m.DC]++
-		if k := (rack{m.DC, m.Rack}); !racks[k] {
+		if k := (Rack{m.DC, m.Rack}); !racks[k] {
 			racks[k] = true
 			racksIn[m.DC]++
 		}
@@ -38,7 +38,7 @@ func walkAhead(r Ring, rep Replication, end int64) []string {
 	slices.SortFunc(ring, func(a, b at) int { return cmp.Compare(a.token, b.token) })
 	first := slices.IndexFunc(ring, func(a at) bool { return a.token == end })
 	var taken []string
-	seen, inDC, repeats := map[rack]bool{}, map[string]int{}, map[string]int{}
+	seen, inDC, repeats := map[Rack]bool{}, map[string]int{}, map[string]int{}
 	for i := range ring {
 		m := ring[(first+i)%len(ring)].Member
 		if slices.Contains(taken, m.HostID) {
@@ -50,7 +50,7 @@ func walkAhead(r Ring, rep Replication, end int64) []string {
 			}
 			continue
 		}
-		k := rack{m.DC, m.Rack}
+		k := Rack{m.DC, m.Rack}
 		switch {
 		case inDC[m.DC] == min(rep.in(m.DC), nodes[m.DC]):
 			continue
@@ -151,13 +151,13 @@ func TestPlacementsKeepTheirPromises(t *testing.T) {
 // checkReplicas checks that a range has as many replicas in each data centre as
 // its factor or its nodes allow, on different racks while there are any.
 func checkReplicas(t *rapid.T, r Ring, rep Replication, rng Range, replicas []string) {
-	nodes, racks := map[string]int{}, map[rack]int{}
-	at := map[string]rack{}
+	nodes, racks := map[string]int{}, map[Rack]int{}
+	at := map[string]Rack{}
 	for _, m := range r.Members {
 		if m.State != Joining {
 			nodes[m.DC]++
-			racks[rack{m.DC, m.Rack}] = 0
-			at[m.HostID] = rack{m.DC, m.Rack}
+			racks[Rack{m.DC, m.Rack}] = 0
+			at[m.HostID] = Rack{m.DC, m.Rack}
 		}
 	}
 	if sorted := slices.Compact(slices.Sorted(slices.Values(replicas))); len(sorted) != len(replicas) {
@@ -175,7 +175,7 @@ func checkReplicas(t *rapid.T, r Ring, rep Replication, rng Range, replicas []st
 		if !owns {
 			t.Fatalf("%s: %s owns nothing", rng, id)
 		}
-		got[k.dc]++
+		got[k.DC]++
 		racks[k]++
 	}
 	for dc, n := range nodes {
@@ -184,7 +184,7 @@ func checkReplicas(t *rapid.T, r Ring, rep Replication, rng Range, replicas []st
 		}
 		used, all := 0, 0
 		for k, n := range racks {
-			if k.dc == dc {
+			if k.DC == dc {
 				all++
 				used += min(n, 1)
 			}

@@ -20,22 +20,19 @@ type zones struct {
 	racks int
 }
 
-// rack names a rack; racks of two data centres may share a name.
-type rack struct{ dc, name string }
-
 func (t *Topology) zones(r Replication) zones {
 	z := zones{of: make([]int32, len(t.owners)), rack: make([]int32, len(t.owners))}
-	numbers, racks := make(map[string]int32), make(map[rack]int32)
+	numbers, racks := make(map[string]int32), make(map[Rack]int32)
 	for i, m := range t.owners {
 		at, factor := r.place(m, len(t.owners))
 		if factor == 0 {
 			z.of[i] = -1
 			continue
 		}
-		n, known := numbers[at.dc]
+		n, known := numbers[at.DC]
 		if !known {
 			n = int32(len(z.all))
-			numbers[at.dc], z.all = n, append(z.all, zone{name: at.dc, factor: factor})
+			numbers[at.DC], z.all = n, append(z.all, zone{name: at.DC, factor: factor})
 		}
 		if _, known := racks[at]; !known {
 			racks[at] = int32(len(racks))
@@ -54,14 +51,14 @@ func (t *Topology) zones(r Replication) zones {
 }
 
 // place is where a member stands for that replication, and the factor there.
-func (r Replication) place(m Member, nodes int) (rack, int) {
+func (r Replication) place(m Member, nodes int) (Rack, int) {
 	switch r.Strategy {
 	case SimpleStrategy:
-		return rack{name: m.HostID}, r.Factor
+		return Rack{Rack: m.HostID}, r.Factor
 	case EverywhereStrategy:
-		return rack{name: m.HostID}, nodes
+		return Rack{Rack: m.HostID}, nodes
 	}
-	return rack{m.DC, m.Rack}, r.in(m.DC)
+	return Rack{m.DC, m.Rack}, r.in(m.DC)
 }
 
 // sum is the sum of the factors. Data centres without a node count too, as they
