@@ -52,6 +52,7 @@ func (a uint128) float() float64 { return float64(a.hi)*(1<<64) + float64(a.lo) 
 
 // partitioner is what the ring must know of one of Cassandra's.
 type partitioner struct {
+	name  string // of its class, without a package
 	parse func(text string) (token, error)
 	// size is how many tokens a key can have; zero where they are not numbers.
 	size uint128
@@ -59,15 +60,15 @@ type partitioner struct {
 
 // newPartitioner knows a partitioner by its class, with or without a package.
 func newPartitioner(class string) (partitioner, error) {
-	switch shortClass(class) {
+	switch name := shortClass(class); name {
 	case "Murmur3Partitioner":
 		// All of 64 bits but the lowest number, which stands for no token.
-		return partitioner{parseMurmur3, uint128{0, 1<<64 - 1}}, nil
+		return partitioner{name, parseMurmur3, uint128{0, 1<<64 - 1}}, nil
 	case "RandomPartitioner":
 		// The absolute value of 128 bits with a sign: 0 to 2^127.
-		return partitioner{parseRandom, uint128{1 << 63, 1}}, nil
+		return partitioner{name, parseRandom, uint128{1 << 63, 1}}, nil
 	case "ByteOrderedPartitioner":
-		return partitioner{parseBytes, uint128{}}, nil
+		return partitioner{name, parseBytes, uint128{}}, nil
 	}
 	return partitioner{}, fmt.Errorf("partitioner %q is not known", class)
 }

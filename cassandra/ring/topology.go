@@ -25,6 +25,7 @@ type Topology struct {
 	replication map[string]map[string]string
 	normal      []string // host ids
 	owners      []Member // who holds tokens, in the order of the host ids
+	joining     []Member // who will, in the order of the ring's members
 	tokens      []token  // in the order of the ring
 	owner       []uint16 // by token: index in owners
 }
@@ -59,6 +60,8 @@ func newTopology(r Ring) (*Topology, error) {
 		}
 		if owns {
 			t.owners = append(t.owners, m)
+		} else {
+			t.joining = append(t.joining, m)
 		}
 	}
 	for _, m := range r.Normal() {
