@@ -3,6 +3,7 @@ package ring
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"testing"
 )
@@ -81,4 +82,46 @@ func BenchmarkPlacement(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkReplicasKept maps a ring to one of the same shape and proves it for 50
+// keyspaces, from the members on.
+func BenchmarkReplicasKept(b *testing.B) {
+	for _, bb := range []struct{ nodes, vnodes, different int }{{3, 16, 5}, {1000, 16, 5}, {1000, 16, 50}, {180, 256, 5}} {
+		b.Run(fmt.Sprintf("nodes=%d/vnodes=%d/replications=%d", bb.nodes, bb.vnodes, bb.different), func(b *testing.B) {
+			source := bigRing(bb.nodes, bb.vnodes, bb.different)
+			target := source
+			target.Members = slices.Clone(source.Members)
+			for i := range target.Members {
+				target.Members[i].HostID, target.Members[i].Tokens = fmt.Sprint("t", i), nil
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				d, err := mapAndProve(source, target)
+				if err != nil || !d.None() {
+					b.Fatal(err, d)
+				}
+			}
+		})
+	}
+}
+
+func mapAndProve(source, target Ring) (Differences, error) {
+	from, err := source.Topology()
+	if err != nil {
+		return Differences{}, err
+	}
+	m, err := MapAuto(from, target, AutoOptions{})
+	if err != nil {
+		return Differences{}, err
+	}
+	after, err := m.After(from, target)
+	if err != nil {
+		return Differences{}, err
+	}
+	to, err := after.Topology()
+	if err != nil {
+		return Differences{}, err
+	}
+	return ReplicasKept(from, to, nil, m)
 }
