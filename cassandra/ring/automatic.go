@@ -2,7 +2,6 @@ package ring
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -54,7 +53,7 @@ func (e *ShapeError) Error() string {
 // is a *ShapeError, and where a node there is not NORMAL a *StateError.
 func MapAuto(source *Topology, target Ring, o AutoOptions) (Mapping, error) {
 	m := Mapping{Renames: o.Renames}
-	if err := errors.Join(o.Renames.check(source.owners), checkTargets(source, target)); err != nil {
+	if err := cmp.Or(o.Renames.check(source.owners), checkTargets(source, target)); err != nil {
 		return m, err
 	}
 	from, to := make(map[Rack][]Member), make(map[Rack][]Member)

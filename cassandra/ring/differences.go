@@ -89,7 +89,7 @@ func (s Shortage) String() string {
 	if s.DC != "" {
 		where = "data centre " + s.DC
 	}
-	return fmt.Sprintf("keyspace %s: %d replicas need more nodes than the %d of %s, of the %d at the backup", s.Keyspace, s.Factor, s.Nodes, where, s.Was)
+	return fmt.Sprintf("keyspace %s: %d replicas do not fit %s: %d nodes, at the backup %d", s.Keyspace, s.Factor, where, s.Nodes, s.Was)
 }
 
 // String says it in words.

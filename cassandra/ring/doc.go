@@ -24,6 +24,17 @@
 // ranges. What cannot be told, because replicas are transient or a strategy is
 // somebody's own, counts as not covered and says why.
 //
+// Mapping. A restore to a ring of the same shape gives each member of the backup's
+// ring, the source, one node, its target, which takes over its rows and tokens and
+// stays in its own data centre and rack. Data centres and racks may have other
+// names there. Who takes whose place comes from a host list, from the racks of both
+// rings, or is the node itself, in place. No way of making a [Mapping] says that
+// rows end where Cassandra looks for them: with NetworkTopologyStrategy the racks
+// of all nodes decide that, not their number. So it is proven: for every range and
+// keyspace the replicas of the backup's ring, mapped, must be those of the ring as
+// it will be. Rack names mean nothing to the proof, and their order only where it
+// changes a replica.
+//
 // Invariants. After [Ring.Sort] the members stand in the order of their host
 // ids and each member's tokens in numeric order, so that the same ring always
 // has the same JSON form. A [Topology] has been checked: it is bounded, its
@@ -33,4 +44,9 @@
 // Ways in: fill a [Ring], call [Ring.Sort], ask [Ring.Normal] for the members a
 // backup needs. [Ring.Topology] then gives [Topology.Placement], the replicas of
 // every range for one keyspace, and [Topology.Coverage] for all keyspaces.
+//
+// For a restore: [ReadHostList] and [MapHosts], or [MapAuto], or [MapInPlace] with
+// [SameTopology] for what has changed; then [Mapping.After], the ring as it will
+// be, [ReplicasKept] to prove it, [Topology.Lacking] for what the nodes at hand do
+// not have, and [Mapping.Batches] for the order of the work.
 package ring

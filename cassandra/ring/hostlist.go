@@ -2,6 +2,7 @@ package ring
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -82,7 +83,7 @@ func parseHostList(text []byte) (HostList, error) {
 		line, _ := lines.FieldPos(0)
 		pair, err := parsePair(fields)
 		if err == nil && pair != nil {
-			err = errors.Join(once(targets, "target", pair.Target, line), once(sources, "source", pair.Source, line))
+			err = cmp.Or(once(targets, "target", pair.Target, line), once(sources, "source", pair.Source, line))
 		}
 		if err != nil {
 			return nil, &ListError{line, err}
@@ -122,7 +123,7 @@ func parsePair(fields []string) (*Pair, error) {
 		return nil, fmt.Errorf("is_seed is %.20q, not True or False", fields[0])
 	}
 	pair := &Pair{Seed: seed, Target: fields[1], Source: fields[2]}
-	return pair, errors.Join(checkName("target", pair.Target), checkName("source", pair.Source))
+	return pair, cmp.Or(checkName("target", pair.Target), checkName("source", pair.Source))
 }
 
 // checkName refuses what is no name of a host. Names go to other programs on

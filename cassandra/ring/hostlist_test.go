@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -81,7 +82,11 @@ func TestAHostListThatCannotBeMeantIsRefused(t *testing.T) {
 	}
 }
 
-func TestAReadersOwnErrorIsNoFaultOfTheList(t *testing.T) {
+func TestWhereAnErrorComesFromIsKept(t *testing.T) {
+	if _, err := ReadHostList(strings.NewReader("True,x,\"a")); !errors.Is(err, csv.ErrQuote) {
+		t.Errorf("error %v", err)
+	}
+	// A reader's own error is no fault of the list.
 	_, err := ReadHostList(iotest.ErrReader(io.ErrClosedPipe))
 	var list *ListError
 	if !errors.Is(err, io.ErrClosedPipe) || errors.As(err, &list) {

@@ -69,15 +69,23 @@ func TestAMappingKeepsReplicasOrNot(t *testing.T) {
 			standing(t, "east r1:", "dc1 r1:", "east r1:", "dc1 r1:"), "dc1=east dc2=dc1", ""},
 		{"data centres that are not renamed", "NetworkTopologyStrategy dc1:1", twoDCs[:1], standing(t, "east r1:"), "",
 			`keyspace ks: the replicas of 1 of 1 ranges would differ
-keyspace ks: 1 replicas need more nodes than the 0 of data centre dc1, of the 1 at the backup
+keyspace ks: 1 replicas do not fit data centre dc1: 0 nodes, at the backup 1
 the whole ring of ks: rows would be on 10.0.0.1, looked for on no node
 `},
 		{"a node without a target, and too few for the factor", "SimpleStrategy replication_factor:3", sixNodes[:3], standing(t, "dc1 r1:", "dc1 r1:"), "",
 			`keyspace ks: the replicas of 3 of 3 ranges would differ
-keyspace ks: 3 replicas need more nodes than the 2 of the target, of the 3 at the backup
+keyspace ks: 3 replicas do not fit the target: 2 nodes, at the backup 3
 (30,10] of ks: rows would be on 10.0.0.1, 10.0.0.2, 10.0.0.3 (c) of the backup, not restored, looked for on 10.0.0.1, 10.0.0.2
 (10,20] of ks: rows would be on 10.0.0.2, 10.0.0.3 (c) of the backup, not restored, 10.0.0.1, looked for on 10.0.0.2, 10.0.0.1
 (20,30] of ks: rows would be on 10.0.0.3 (c) of the backup, not restored, 10.0.0.1, 10.0.0.2, looked for on 10.0.0.1, 10.0.0.2
+`},
+		{"too few nodes in a data centre of another name", "NetworkTopologyStrategy dc1:2", twoDCs, standing(t, "east r1:", "dc2 r1:"), "dc1=east",
+			`keyspace ks: the replicas of 4 of 4 ranges would differ
+keyspace ks: 2 replicas do not fit data centre east: 1 nodes, at the backup 2
+(40,10] of ks: rows would be on 10.0.0.1, 10.0.0.3 (c) of the backup, not restored, looked for on 10.0.0.1
+(10,20] of ks: rows would be on 10.0.0.3 (c) of the backup, not restored, 10.0.0.1, looked for on 10.0.0.1
+(20,30] of ks: rows would be on 10.0.0.3 (c) of the backup, not restored, 10.0.0.1, looked for on 10.0.0.1
+(30,40] of ks: rows would be on 10.0.0.1, 10.0.0.3 (c) of the backup, not restored, looked for on 10.0.0.1
 `},
 		{"a factor that the backup's ring had not the nodes for either", "SimpleStrategy replication_factor:3", sixNodes[:2], standing(t, "dc1 r1:", "dc1 r1:"), "", ""},
 		{"a node more at the target, with a token of its own", "SimpleStrategy replication_factor:1", sixNodes[:2], standing(t, "dc1 r1:", "dc1 r1:", "dc1 r1: 15"), "",

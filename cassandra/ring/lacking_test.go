@@ -44,6 +44,13 @@ func TestWhatLacksALevelIsToldWithWhoWouldHelp(t *testing.T) {
 			}
 		})
 	}
+	eight := topology(t, map[string]map[string]string{"ks": options("SimpleStrategy replication_factor:3")},
+		"a dc1 r1: 10", "b dc1 r1: 20", "c dc1 r1: 30", "d dc1 r1: 40", "e dc1 r1: 50", "f dc1 r1: 60", "g dc1 r1: 70", "h dc1 r1: 80")
+	got, err := eight.Lacking(held("a b e f h"), Quorum, nil)
+	want := []Lack{{Keyspace: "ks", Level: One, Ranges: []Range{{"10", "30"}}, Missing: []string{"c", "d"}}}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("who is missed by ranges of the level only is not asked for: %v (-want +got):\n%s", err, diff)
+	}
 	if _, err := topo.Lacking(nil, One, []string{"one", "tow"}); err == nil || !strings.Contains(err.Error(), `"tow"`) {
 		t.Errorf("error %v", err)
 	}

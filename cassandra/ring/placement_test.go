@@ -174,6 +174,13 @@ func TestReplicasOfAllRangesAreBounded(t *testing.T) {
 	if c := topo.Coverage(nil); len(c) != 1 || c[0].Level != None || !strings.Contains(c[0].Unknown, "24000 ranges of 3000") {
 		t.Errorf("coverage %+v", c)
 	}
+	m, err := MapInPlace(topo, topo, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err := ReplicasKept(topo, topo, nil, m); err != nil || len(d.Untold) != 1 || !strings.Contains(d.Untold[0].Reason, "24000 ranges of 3000") {
+		t.Errorf("proof %v, %s", err, d)
+	}
 }
 
 func TestOwnershipIsTheShareOfTheTokens(t *testing.T) {
