@@ -30,6 +30,12 @@ func (s *Snapshot) Content(ctx context.Context, pages []Page, create func(File) 
 	return s.pour(ctx, pages, &pouring{create: create, done: done})
 }
 
+// ContentOf is Content for the components that want chooses; blobs of the others are not read. A component that follows from
+// Data.db comes with that or not at all.
+func (s *Snapshot) ContentOf(ctx context.Context, pages []Page, want func(File) bool, create func(File) (io.Writer, error), done func(File, error) error) error {
+	return s.pour(ctx, pages, &pouring{want: want, create: create, done: done})
+}
+
 // pour is Content with a tap.
 func (s *Snapshot) pour(ctx context.Context, pages []Page, p *pouring) error {
 	var tables []*Table
@@ -67,7 +73,11 @@ type part struct {
 func (s *Snapshot) rebuild(ctx context.Context, tables []*Table, list []*SSTable, hows []recipes, p *pouring) error {
 	next := &segments{s: s}
 	for i, t := range list {
-		p.parts = append(p.parts, sstableParts(tables[i], t, &hows[i])...)
+		parts := sstableParts(tables[i], t, &hows[i])
+		if p.want != nil {
+			parts = slices.DeleteFunc(parts, func(one *part) bool { return !p.want(one.File) })
+		}
+		p.parts = append(p.parts, parts...)
 	}
 	for _, one := range p.parts {
 		next.add(one.how)
@@ -142,6 +152,7 @@ func wants(ctx context.Context, parts []*part, next *segments, broken *error) it
 
 // pouring writes parts, one after another.
 type pouring struct {
+	want   func(File) bool // all where it is nil
 	create func(File) (io.Writer, error)
 	done   func(File, error) error
 	tap    func(f File, k peel.Kind, plain []byte, how *recipe) // is given what a component is made of, after it was written; may be nil

@@ -358,3 +358,36 @@ func TestNoMoreIsWantedOfAComponentThatIsGivenUp(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyChosenComponentsAreRead(t *testing.T) {
+	r, n := newRig(t), newNode(t, hostA, 1)
+	dir := n.table(0, "t", 1)
+	want := make(map[string]string)
+	for i := range 4 {
+		prefix := fmt.Sprintf("nb-%d-big-", i)
+		n.sstable(dir, prefix, byte(i), 8_000_000)
+		for _, name := range []string{"Statistics.db", "TOC.txt"} {
+			want["0/"+dir+"/"+prefix+name] = n.live()["0/"+dir+"/"+prefix+name]
+		}
+	}
+	r.take(n, "one")
+	s, counts := r.counted("one")
+	got := make(map[string]string)
+	out := make(writers)
+	err := s.Pages(t.Context(), []*Table{&s.Node.Tables[0]}, func(pages []Page) error {
+		chosen := func(f File) bool { return f.Component.Name == "Statistics.db" || f.Component.Name == "TOC.txt" }
+		return s.ContentOf(t.Context(), pages, chosen, out.create, func(f File, err error) error {
+			got["0/"+f.Table.Dir+"/"+f.SSTable.File(f.Component)] = out.take(f)
+			return err
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%.2000s", diff)
+	}
+	if n := counts.BytesDown.Load(); n > 16_000_000 {
+		t.Errorf("%d bytes of 32 million were read", n)
+	}
+}
