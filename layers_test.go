@@ -15,6 +15,7 @@ import (
 var mayImport = map[string][]string{
 	"cmd/cbk":                         {"restore", "snapshot", "snapshot/guest", "repo", "index", "pack", "repo/store", "repo/roles", "cassandra/node", "cassandra/offline", "cassandra/ring"},
 	"restore":                         {"snapshot", "repo", "pack", "cassandra/node", "cassandra/ring", "cassandra/sstable"},
+	"restore/fit":                     {"snapshot", "repo", "cassandra/schema", "cassandra/sstable"},
 	"snapshot":                        {"repo", "pack", "pack/wire", "cassandra/node", "cassandra/ring", "cassandra/sstable", "cassandra/sstable/chunk", "cassandra/sstable/peel", "cassandra/sstable/rows"},
 	"snapshot/guest":                  {},
 	"repo":                            {"index", "pack", "pack/wire", "repo/roles", "repo/store"},
