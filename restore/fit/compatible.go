@@ -8,14 +8,14 @@ var (
 	// sorts: values keep their order as well.
 	sorts = map[[2]string]bool{
 		{"text", "ascii"}: true, {"blob", "ascii"}: true, {"blob", "text"}: true,
-		{"timestamp", oldDate}: true,
+		{"timestamp", oldDate}: true, {oldDate, "timestamp"}: true,
 	}
 	// values: each value can be read as the other type, and order does not matter.
 	values = map[[2]string]bool{
 		{"varint", "int"}: true, {"varint", "bigint"}: true, {"varint", "timestamp"}: true, {"varint", oldDate}: true,
 		{"bigint", "timestamp"}: true, {"bigint", oldDate}: true, {"timestamp", "bigint"}: true,
-		{oldDate, "timestamp"}: true, {oldDate, "bigint"}: true,
-		{"time", "bigint"}: true, {"date", "int"}: true, {"uuid", "timeuuid"}: true,
+		{oldDate, "bigint"}: true,
+		{"time", "bigint"}:  true, {"date", "int"}: true, {"uuid", "timeuuid"}: true,
 	}
 )
 
@@ -38,6 +38,8 @@ func ValueCompatible(is, was Type) bool {
 		return false
 	case is.Name == "blob":
 		return true
+	case is.Name == "tuple" && was.Name == "udt":
+		return extends(is, was, ValueCompatible) // the same bytes; the other way round the fields would have no names
 	case is.Name != was.Name:
 		pair := [2]string{is.Name, was.Name}
 		return values[pair] || sorts[pair]
@@ -63,7 +65,7 @@ func OrderCompatible(is, was Type) bool {
 }
 
 func (t Type) sortsAs(was Type) bool {
-	if t.Name != was.Name {
+	if t.Name != was.Name && !(t.isTuple() && was.isTuple()) {
 		return sorts[[2]string{t.Name, was.Name}]
 	}
 	switch t.Name {
@@ -85,8 +87,23 @@ func (t Type) sortsAs(was Type) bool {
 	return false
 }
 
+func (t Type) isTuple() bool { return t.Name == "tuple" || t.Name == "udt" }
+
 // sameCells holds where values are compatible and written alike (isSerializationCompatibleWith).
-func sameCells(is, was Type) bool { return ValueCompatible(is, was) && is.sized() == was.sized() }
+func sameCells(is, was Type) bool {
+	if !ValueCompatible(is, was) || is.sized() != was.sized() {
+		return false
+	}
+	switch {
+	case is.Name != was.Name:
+		return true
+	case is.Name == "list":
+		return sameCells(is.Args[0], was.Args[0])
+	case is.Name == "map":
+		return sameCells(is.Args[1], was.Args[1])
+	}
+	return true
+}
 
 func (t Type) sized() bool {
 	if t.Name == "vector" {

@@ -14,7 +14,7 @@ type spans struct {
 	line   string // "5.0"; "3" is all of 3.0 to 3.11
 	first  string
 	newest byte // letter of what it writes in the mode NONE
-	bti    byte // letter of the newest of BTI; 0: none. They start at da.
+	bti    byte // letter of the newest of BTI, which begin at da; 0: none
 	inMode map[string]byte
 }
 
@@ -65,7 +65,8 @@ func (s spans) reads(mode, version, format string) Reading {
 		return Reading{}
 	}
 	if format == "bti" {
-		return Reading{Reads: s.bti != 0 && version >= "da" && version[0] <= s.bti, Older: version[0] < s.bti, Newest: string(s.bti)}
+		reads := version >= "da" && version[0] <= s.bti
+		return Reading{Reads: reads, Older: reads && version[0] < s.bti, Newest: string(s.bti)}
 	}
 	least, most := s.newest, s.newest // of what the newest may be
 	if letter, ok := s.inMode[mode]; ok {
