@@ -11,5 +11,7 @@
 //
 // All rows are held in memory. [MaxBytes] and [MaxItems] bound that, whatever the SSTables say of themselves.
 //
-// Ways in: [New], [Table.Add] for each SSTable in any order, [Table.Rows].
+// A [Presence] tells less of more tables: how many rows of one partition are there, whatever their types.
+//
+// Ways in: [New], [Table.Add] for each SSTable in any order, [Table.Rows]; [NewPresence] and [CountPartition].
 package table

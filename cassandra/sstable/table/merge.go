@@ -55,6 +55,10 @@ type cell struct {
 	value     []byte
 }
 
+func newPartition() *partition {
+	return &partition{deletion: rows.Live, static: newRow(nil), rows: make(map[string]*row)}
+}
+
 func newRow(clustering [][]byte) *row {
 	return &row{
 		clustering: clustering,
@@ -112,15 +116,35 @@ func (r *row) column(h head, complex bool) (*column, error) {
 	return c, nil
 }
 
-func (t *Table) mergeCell(cells map[string]cell, in *rows.Cell) {
-	add := cell{timestamp: in.Timestamp, local: in.Local, ttl: in.TTL, deleted: in.Flags&rows.CellDeleted != 0, value: in.Value}
-	have, ok := cells[string(in.Path)]
-	if ok && !t.wins(add, have, t.now) {
+func (t *Table) mergeCell(c *column, in *rows.Cell) {
+	add, wins := newCell(in), t.wins
+	if c.kind.Class == counterClass {
+		wins = winsCounter
+	}
+	have, ok := c.cells[string(in.Path)]
+	if ok && !wins(add, have, t.now) {
 		return
 	}
 	// Of a value that is there and empty the reader says nil too.
-	add.value = append([]byte{}, in.Value...)
-	cells[string(in.Path)] = add
+	add.value = nil
+	if !t.bare {
+		add.value = append([]byte{}, in.Value...)
+	}
+	c.cells[string(in.Path)] = add
+}
+
+// newCell is a cell as the reader has it, with the reader's value.
+func newCell(in *rows.Cell) cell {
+	return cell{timestamp: in.Timestamp, local: in.Local, ttl: in.TTL, deleted: in.Flags&rows.CellDeleted != 0, value: in.Value}
+}
+
+// winsCounter tells which of two cells of a counter decides whether it is there: a deletion is for ever, whatever its time
+// (Cells.resolveCounter). The shards of those that are there would be added up.
+func winsCounter(a, b cell, _ int64) bool {
+	if a.deleted != b.deleted {
+		return a.deleted
+	}
+	return a.timestamp > b.timestamp
 }
 
 // wins tells whether a is kept of two cells (Cells.resolveRegular). At the same timestamp whatever will be a deletion some

@@ -66,15 +66,9 @@ func (t *Table) rowsOf(key []byte, p *partition) ([]Row, error) {
 
 // rowOf returns clustering and regular columns of a row, nil where there is no row.
 func (t *Table) rowOf(p *partition, r *row) (Row, error) {
-	active := p.deletion
-	for _, s := range p.spans {
-		in, err := t.within(s, r.clustering)
-		if err != nil {
-			return nil, err
-		}
-		if in {
-			active = later(active, s.deletion)
-		}
+	active, err := t.activeFor(p, r)
+	if err != nil {
+		return nil, err
 	}
 	there, active := r.alive(active, t.now)
 	out := make(Row)
@@ -90,6 +84,21 @@ func (t *Table) rowOf(p *partition, r *row) (Row, error) {
 		}
 	}
 	return out, nil
+}
+
+// activeFor is the deletion that the partition and its ranges put a row under.
+func (t *Table) activeFor(p *partition, r *row) (rows.DeletionTime, error) {
+	active := p.deletion
+	for _, s := range p.spans {
+		in, err := t.within(s, r.clustering)
+		if err != nil {
+			return active, err
+		}
+		if in {
+			active = later(active, s.deletion)
+		}
+	}
+	return active, nil
 }
 
 // values adds the values of the columns to a row.

@@ -52,6 +52,9 @@ type Table struct {
 
 	bytes, maxBytes int64
 	items, maxItems int
+
+	bare    bool             // whether cells are held without their values
+	dropped map[string]int64 // microseconds by column: cells up to then are passed over
 }
 
 // New returns an empty table as it is read at a time, which decides what has expired, by a node of 4.0 or later, or of one
@@ -128,6 +131,9 @@ func sameTypes(a, b []rows.Type) bool {
 	return slices.EqualFunc(a, b, func(a, b rows.Type) bool { return a.Class == b.Class && sameTypes(a.Params, b.Params) })
 }
 
+// counterClass is the type of counters.
+const counterClass = "CounterColumnType"
+
 // head is a column as a HEADER has it.
 type head struct {
 	name string
@@ -141,7 +147,7 @@ func newHeads(columns []sstable.Column) ([]head, error) {
 		if err != nil {
 			return nil, fmt.Errorf("column %q: %w", c.Name, err)
 		}
-		if kind.Class == "CounterColumnType" || kind.Class == "UserType" {
+		if kind.Class == counterClass || kind.Class == "UserType" {
 			return nil, fmt.Errorf("column %q of class %s: %w", c.Name, kind.Class, ErrUnsupported)
 		}
 		heads = append(heads, head{string(c.Name), kind})
@@ -156,27 +162,35 @@ func (t *Table) merge(r *rows.Reader, static, regular []head) error {
 		if err != nil {
 			return err
 		}
-		p.deletion = later(p.deletion, r.Partition().Deletion)
-		var open *span
-		for r.NextUnfiltered() {
-			u := r.Unfiltered()
-			heads := regular
-			switch u.Kind {
-			case rows.Marker:
-				if open, err = t.mark(p, open, u); err != nil {
-					return err
-				}
-				continue
-			case rows.StaticRow:
-				heads = static
-			}
-			if err := t.mergeRow(r, t.row(p, u), heads); err != nil {
+		if err := t.mergePartition(r, p, static, regular); err != nil {
+			return err
+		}
+	}
+	return r.Err()
+}
+
+// mergePartition reads the partition that r stands at.
+func (t *Table) mergePartition(r *rows.Reader, p *partition, static, regular []head) (err error) {
+	p.deletion = later(p.deletion, r.Partition().Deletion)
+	var open *span
+	for r.NextUnfiltered() {
+		u := r.Unfiltered()
+		heads := regular
+		switch u.Kind {
+		case rows.Marker:
+			if open, err = t.mark(p, open, u); err != nil {
 				return err
 			}
+			continue
+		case rows.StaticRow:
+			heads = static
 		}
-		if r.Err() == nil && open != nil {
-			return fmt.Errorf("a range deletion without its end: %w", rows.ErrFormat)
+		if err := t.mergeRow(r, t.row(p, u), heads); err != nil {
+			return err
 		}
+	}
+	if r.Err() == nil && open != nil {
+		return fmt.Errorf("a range deletion without its end: %w", rows.ErrFormat)
 	}
 	return r.Err()
 }
@@ -194,7 +208,7 @@ func (t *Table) partition(key []byte) (*partition, error) {
 	if p != nil {
 		return p, nil
 	}
-	p = &partition{deletion: rows.Live, static: newRow(nil), rows: make(map[string]*row)}
+	p = newPartition()
 	t.partitions[string(key)] = p
 	return p, t.hold()
 }
@@ -244,11 +258,14 @@ func (t *Table) mergeRow(r *rows.Reader, into *row, heads []head) error {
 			return err
 		}
 		column.deletion = later(column.deletion, c.Deletion)
+		dropped, gone := t.dropped[h.name]
 		for r.NextCell() {
 			if err := t.hold(); err != nil {
 				return err
 			}
-			t.mergeCell(column.cells, r.Cell())
+			if in := r.Cell(); !gone || in.Timestamp > dropped {
+				t.mergeCell(column, in)
+			}
 		}
 	}
 	return r.Err()
