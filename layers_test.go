@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 	"cassandra/node":                  {"cassandra/ring", "cassandra/schema", "cassandra/sstable"},
 	"cassandra/offline":               {"cassandra/node", "cassandra/ring", "cassandra/schema", "cassandra/sstable", "cassandra/sstable/chunk", "cassandra/sstable/rows", "cassandra/sstable/table"},
 	"cassandra/sstable/table":         {"cassandra/sstable", "cassandra/sstable/chunk", "cassandra/sstable/rows"},
+	"cassandra/sstable/lookup":        {"cassandra/sstable", "cassandra/sstable/chunk", "cassandra/sstable/rows"},
 	"cassandra/cassandratest":         {"cassandra/node"},
 	"cassandra/cassandratest/demo":    {"cassandra/cassandratest"},
 	"fuzz":                            {},
