@@ -14,8 +14,9 @@ import (
 // reader sees the whole permission in one line. Tests may import more.
 var mayImport = map[string][]string{
 	"cmd/cbk":                         {"restore", "snapshot", "snapshot/guest", "repo", "index", "pack", "repo/store", "repo/roles", "cassandra/node", "cassandra/offline", "cassandra/ring"},
-	"restore":                         {"snapshot", "repo", "pack", "cassandra/node", "cassandra/ring", "cassandra/sstable"},
+	"restore":                         {"restore/fit", "restore/prove", "snapshot", "repo", "pack", "cassandra/node", "cassandra/ring", "cassandra/schema", "cassandra/sstable"},
 	"restore/fit":                     {"snapshot", "repo", "cassandra/schema", "cassandra/sstable"},
+	"restore/prove":                   {"cassandra/node", "cassandra/sstable", "cassandra/sstable/chunk", "cassandra/sstable/lookup", "cassandra/sstable/rows", "cassandra/sstable/table"},
 	"snapshot":                        {"repo", "pack", "pack/wire", "cassandra/node", "cassandra/ring", "cassandra/sstable", "cassandra/sstable/chunk", "cassandra/sstable/peel", "cassandra/sstable/rows"},
 	"snapshot/guest":                  {},
 	"repo":                            {"index", "pack", "pack/wire", "repo/roles", "repo/store"},
