@@ -67,7 +67,7 @@ dedupe: deps
 	$(GO) test -timeout 60m -count 1 -v -tags soak -run Dedupe ./cmd/cbk
 
 fuzz:
-	@for p in ./fuzz ./repo/roles $$($(GO) list ./cassandra/sstable/...); do for f in $$($(GO) test $$p -list '^Fuzz' | grep ^Fuzz); do \
+	@for p in ./fuzz ./repo/roles ./cassandra/ring $$($(GO) list ./cassandra/sstable/...); do for f in $$($(GO) test $$p -list '^Fuzz' | grep ^Fuzz); do \
 		$(GO) test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; done; done
 
 # What the tests run beside Go: a JDK 17 and Maven, which fetches Cassandra, pip, which fetches a Java 11 for old

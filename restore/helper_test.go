@@ -60,7 +60,7 @@ type source struct {
 }
 
 func (s *source) Identity(context.Context) (node.Identity, error) {
-	return node.Identity{HostID: hostID, Name: "node-a", Cluster: "shop"}, nil
+	return node.Identity{HostID: hostID, Name: "node-a", Cluster: "shop", Version: "5.0.6"}, nil
 }
 
 func (s *source) Ring(context.Context) (ring.Ring, error) {

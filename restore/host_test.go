@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"cbk/cassandra/node"
+	"cbk/cassandra/schema"
+	"cbk/restore/fit"
 	"cbk/snapshot"
 )
 
@@ -22,6 +24,7 @@ type fakeHost struct {
 	up     bool
 	tables []node.Table // of its schema
 	tokens []string
+	rows   schema.System
 	calls  []string
 	on     map[string]func() error // run at a call
 }
@@ -43,7 +46,7 @@ func newHost(t *testing.T) *fakeHost {
 	}
 	return &fakeHost{dir: dir, id: strings.ToUpper(hostID), up: true, on: make(map[string]func() error), layout: node.Layout{
 		DataDirs: []string{filepath.Join(dir, "data")}, CommitLog: filepath.Join(dir, "commitlog"), Hints: filepath.Join(dir, "hints"),
-		SavedCaches: filepath.Join(dir, "saved_caches"), CDCRaw: filepath.Join(dir, "cdc_raw")}}
+		SavedCaches: filepath.Join(dir, "saved_caches"), CDCRaw: filepath.Join(dir, "cdc_raw"), StorageMode: "NONE"}}
 }
 
 func (h *fakeHost) call(name string) error {
@@ -59,11 +62,27 @@ func (h *fakeHost) Layout() node.Layout { return h.layout }
 func (h *fakeHost) Answers(ctx context.Context) bool { return h.up && ctx.Err() == nil }
 
 func (h *fakeHost) Identity(context.Context) (node.Identity, error) {
-	return node.Identity{HostID: h.id, Name: "node-x", Tokens: h.tokens}, h.call("identity")
+	return node.Identity{HostID: h.id, Name: "node-x", Version: "5.0.6", Tokens: h.tokens}, h.call("identity")
 }
 
 func (h *fakeHost) Schema(context.Context) (node.Schema, error) {
 	return node.Schema{Tables: h.tables}, h.call("schema")
+}
+
+func (h *fakeHost) System(context.Context) (*schema.System, error) {
+	return &h.rows, h.call("rows")
+}
+
+func (h *fakeHost) Partition(context.Context, string, string, []string, [][]byte, string, int) (int, error) {
+	return 1, h.call("partition")
+}
+
+func (h *fakeHost) CountRows(context.Context, string, string, string, string) (int64, error) {
+	return 0, h.call("count")
+}
+
+func (h *fakeHost) Select(context.Context, string, string, int) ([][]string, error) {
+	return nil, h.call("select")
 }
 
 func (h *fakeHost) Drain(context.Context) error { return h.call("drain") }
@@ -119,8 +138,13 @@ func inPlace(t *testing.T, s *snapshot.Snapshot, h *fakeHost) *placing {
 	return &placing{Options{Host: h, StateDir: filepath.Join(h.dir, "state"), Log: silentLog, Progress: silent{}}, s, plan}
 }
 
-func wholeOrder(s *snapshot.Snapshot) Order {
-	return NewOrder(InPlace, s, snapshot.Selection{}, started)
+// wholeOrder accepts that the SSTables of these tests are none.
+func wholeOrder(s *snapshot.Snapshot) Order { return orderAt(InPlace, s, started) }
+
+func orderAt(way Way, s *snapshot.Snapshot, asked time.Time, tables ...string) Order {
+	o := NewOrder(way, s, snapshot.Selection{Tables: tables}, asked)
+	o.Accept = []string{fit.Damaged, fit.Columns, fit.Tombstones}
+	return o
 }
 
 // Run does what the command does: it goes on with what was interrupted, or begins.

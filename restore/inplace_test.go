@@ -15,7 +15,7 @@ import (
 
 	"cbk/cassandra/node"
 	"cbk/pack"
-	"cbk/snapshot"
+	"cbk/restore/prove"
 )
 
 var _ Host = (*node.Node)(nil)
@@ -43,8 +43,8 @@ func TestANodeGetsItsFilesAndKeepsTheOldOnes(t *testing.T) {
 		t.Fatal(err)
 	}
 	aside := filepath.Join(h.dir, "cbk-before-"+planID)
-	want := &Outcome{Files: len(backedUp()), Bytes: r.Plan.Bytes, Queried: 2, Before: []string{aside}}
-	if diff := cmp.Diff(want, out); diff != "" {
+	want := &Outcome{Files: len(backedUp()), Bytes: r.Plan.Bytes, Verified: out.Verified, Before: []string{aside}}
+	if diff := cmp.Diff(want, out); diff != "" || len(out.Verified.Tables) != 2 || out.Verified.Failures != 0 {
 		t.Errorf("outcome (-want +got):\n%s", diff)
 	}
 	mustBe(t, data, backedUp())
@@ -55,7 +55,7 @@ func TestANodeGetsItsFilesAndKeepsTheOldOnes(t *testing.T) {
 	if diff := cmp.Diff([]string{"identity", "stop", "start", "wait", "identity", "query shop.customers", "query shop.orders"}, h.calls); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
-	wantPhases := map[string]Phase{"stop": PhaseStop, "start": PhaseStart, "wait": PhaseStart, "identity": PhaseStart, "query shop.customers": PhaseStart}
+	wantPhases := map[string]Phase{"stop": PhaseStop, "start": PhaseStart, "wait": PhaseStart, "identity": PhaseStart, "query shop.customers": PhaseVerify}
 	if diff := cmp.Diff(wantPhases, phases); diff != "" || r.journal(t).Phase != PhaseDone {
 		t.Errorf("phases (-want +got):\n%s", diff)
 	}
@@ -233,7 +233,6 @@ func TestAFailureAfterTheSwitchSaysWhereTheOldFilesAre(t *testing.T) {
 		{"it calls itself another", func(_ *testing.T, _ *placing, h *fakeHost) {
 			h.on["start"] = func() error { h.id = "bbbbbbbb-0000-4000-8000-000000000002"; return nil }
 		}, "the restored node calls itself bbbbbbbb-0000-4000-8000-000000000002, the backup is of " + hostID},
-		{"a table cannot be read", func(_ *testing.T, _ *placing, h *fakeHost) { h.fails("query shop.orders") }, "query restored table shop.orders: injected failure"},
 		{"it is interrupted after the switch", func(_ *testing.T, _ *placing, h *fakeHost) {
 			h.on["wait"] = func() error { return context.Canceled }
 		}, "context canceled; the restored files are in place"},
@@ -257,7 +256,7 @@ func TestAFailureAfterTheSwitchSaysWhereTheOldFilesAre(t *testing.T) {
 			calls := len(h.calls)
 			h.on = nil
 			other := &placing{r.Options, rig.backup("tuesday", backedUp()), nil}
-			if other.Plan, err = NewPlan(t.Context(), other.Snap, &fakeHost{layout: h.layout}, NewOrder(InPlace, other.Snap, snapshot.Selection{}, time.Now())); err != nil {
+			if other.Plan, err = NewPlan(t.Context(), other.Snap, &fakeHost{layout: h.layout}, orderAt(InPlace, other.Snap, time.Now())); err != nil {
 				t.Fatal(err)
 			}
 			_, err = other.Run(t.Context())
@@ -265,11 +264,34 @@ func TestAFailureAfterTheSwitchSaysWhereTheOldFilesAre(t *testing.T) {
 				t.Errorf("another restore: %v, calls %v", err, h.calls[calls:])
 			}
 			h.id = hostID
-			if out, err := r.Run(t.Context()); err != nil || out.Files != len(backedUp()) || out.Queried != 2 || r.journal(t).Phase != PhaseDone {
+			if out, err := r.Run(t.Context()); err != nil || out.Files != len(backedUp()) || len(out.Verified.Tables) != 2 || r.journal(t).Phase != PhaseDone {
 				t.Errorf("the same restore: %+v, %v", out, err)
 			}
 			mustBe(t, aside, oldFiles())
 		})
+	}
+}
+
+// A table that does not answer is told, and the restore is neither done nor lost.
+func TestATableThatDoesNotAnswerLeavesTheRestoreUnproven(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	r := inPlace(t, newRig(t).backup("monday", backedUp()), h)
+	h.fails("query shop.orders")
+	out, err := r.Run(t.Context())
+	if unproven := (*prove.UnprovenError)(nil); !errors.As(err, &unproven) || out == nil || out.Verified.Failures != 1 {
+		t.Fatalf("got %+v, %v", out, err)
+	}
+	if j := r.journal(t); j.Phase != PhaseVerify || !h.up {
+		t.Errorf("phase %s, up %v", j.Phase, h.up)
+	}
+	h.on = nil
+	calls := len(h.calls)
+	if out, err = r.Run(t.Context()); err != nil || out.Verified.Failures != 0 || r.journal(t).Phase != PhaseDone {
+		t.Errorf("verified again: %+v, %v", out, err)
+	}
+	if diff := cmp.Diff([]string{"query shop.customers", "query shop.orders"}, h.calls[calls:]); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 }
 
@@ -354,7 +376,7 @@ func TestTwoRestoresAtOnceAreOneTooMany(t *testing.T) {
 	}
 	again := &placing{Options: r.Options, Snap: s}
 	var err error
-	if again.Plan, err = NewPlan(t.Context(), s, h, NewOrder(InPlace, s, snapshot.Selection{}, started.Add(time.Hour))); err != nil {
+	if again.Plan, err = NewPlan(t.Context(), s, h, orderAt(InPlace, s, started.Add(time.Hour))); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := again.Run(t.Context()); err != nil {

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"cbk/restore/prove"
 	"cbk/snapshot"
 )
 
@@ -22,6 +23,9 @@ type Options struct {
 	StateDir string // where the journals are
 	Log      *slog.Logger
 	Progress snapshot.Progress
+
+	Verify     Verification
+	FileSchema FileSchema // nil: no partitions are sampled
 
 	at func(point string) // is told of every step on disk, for tests that end there; may be nil
 }
@@ -38,10 +42,10 @@ type Job struct {
 
 // Outcome is what a finished restore did.
 type Outcome struct {
-	Files   int      // restored, and compared with their hash from disk
-	Bytes   int64    // restored
-	Queried int      // tables that answered a query afterwards
-	Before  []string // where the old files are
+	Files    int           // restored, and compared with their hash from disk
+	Bytes    int64         // restored
+	Verified *prove.Report // by queries; nil if the node was verified before
+	Before   []string      // where the old files are
 }
 
 // Begin writes the journal of a plan. Errors: *UnfinishedError where an earlier restore did not end.
@@ -109,7 +113,8 @@ func (r *Job) point(name string) {
 // Close lets other restores of the state directory begin.
 func (r *Job) Close() { r.release() }
 
-// Run does what is left up to the end. An error leaves a journal with which it can be gone on, or rolled back.
+// Run does what is left up to the end. An error leaves a journal with which it can be gone on, or rolled back. There is an
+// outcome beside a *prove.UnprovenError.
 func (r *Job) Run(ctx context.Context, snap *snapshot.Snapshot) (*Outcome, error) {
 	if err := r.Fetch(ctx, snap); err != nil {
 		return nil, err
@@ -117,12 +122,16 @@ func (r *Job) Run(ctx context.Context, snap *snapshot.Snapshot) (*Outcome, error
 	if err := r.Switch(ctx); err != nil {
 		return nil, err
 	}
-	queried, err := r.Start(ctx)
-	if err != nil {
+	if err := r.Start(ctx); err != nil {
 		return nil, err
 	}
 	p := r.Journal.Plan
-	return &Outcome{Files: p.Files, Bytes: p.Bytes, Queried: queried, Before: r.Journal.Before()}, nil
+	out := &Outcome{Files: p.Files, Bytes: p.Bytes, Before: r.Journal.Before()}
+	var err error
+	if r.Journal.Phase == PhaseVerify {
+		out.Verified, err = r.Check(ctx)
+	}
+	return out, err
 }
 
 // vacant demands that nothing carries this restore's names yet: what is there would be switched in.

@@ -26,6 +26,7 @@ const (
 	PhaseAside   Phase = "aside"   // the old files are moved away
 	PhaseFill    Phase = "fill"    // the fetched ones are moved in
 	PhaseStart   Phase = "start"   // Cassandra is being started
+	PhaseVerify  Phase = "verify"  // it runs, and is asked for what must be there
 	PhaseDone    Phase = "done"    // the old files are still there
 
 	// A rollback goes from any phase up to PhaseDone through these.
@@ -38,7 +39,7 @@ const (
 )
 
 // order is the order of phases a restore goes through.
-var order = []Phase{PhaseFetch, PhaseFetched, PhaseStop, PhaseAside, PhaseFill, PhaseStart, PhaseDone, PhaseUndo, PhaseBack, PhaseRevive, PhaseUndone, PhaseCommitted}
+var order = []Phase{PhaseFetch, PhaseFetched, PhaseStop, PhaseAside, PhaseFill, PhaseStart, PhaseVerify, PhaseDone, PhaseUndo, PhaseBack, PhaseRevive, PhaseUndone, PhaseCommitted}
 
 // reached reports whether a phase is another or one after it.
 func (p Phase) reached(other Phase) bool { return slices.Index(order, p) >= slices.Index(order, other) }

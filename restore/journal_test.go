@@ -46,6 +46,7 @@ func TestTheJournalReadsLikeThis(t *testing.T) {
     "host_id": "aaaaaaaa-0000-4000-8000-000000000001",
     "selection": {},
     "running": false,
+    "alone": false,
     "tables": [],
     "files": 0,
     "bytes": 0,
@@ -68,7 +69,9 @@ func TestTheJournalReadsLikeThis(t *testing.T) {
         "before": "/d/cbk-before-1/commitlog",
         "undone": "/d/cbk-undone-1/commitlog"
       }
-    ]
+    ],
+    "risks": null,
+    "fit": null
   },
   "started": "2026-05-01T12:00:00Z",
   "phase": "aside"
@@ -105,7 +108,7 @@ func TestAnInterruptedRestoreStandsInTheWayOfOthers(t *testing.T) {
 		}
 		// The same order is gone on with, unless it is being rolled back.
 		job, err = Resume(opt, sample(dir, "3", "").Plan.Order)
-		if err != nil || (job != nil) != (!over && i < 6) {
+		if err != nil || (job != nil) != (!over && i < 7) {
 			t.Errorf("%s: the same order gives %+v, %v", phase, job, err)
 		}
 		if job != nil {

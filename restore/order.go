@@ -32,6 +32,9 @@ type Order struct {
 	HostID    string             `json:"host_id"`   // of the backup
 	Selection snapshot.Selection `json:"selection"` // of user tables; all: the whole node
 	KeepAuth  bool               `json:"keep_auth,omitempty"`
+	// WholeCluster tells that all nodes of the backup's ring are restored together, so that no replica has anything newer.
+	WholeCluster bool     `json:"whole_cluster,omitempty"`
+	Accept       []string `json:"accept,omitempty"` // codes of risks, see package fit
 	// FirstStart is what the target of a clone needs in order to take over the tokens.
 	FirstStart *node.FirstStart `json:"first_start,omitempty"`
 }
@@ -45,9 +48,10 @@ func NewOrder(way Way, snap *snapshot.Snapshot, only snapshot.Selection, asked t
 // whole reports whether everything on the node gives way.
 func (o *Order) whole() bool { return o.Selection.All() }
 
-// same reports whether two orders ask for the same, at whatever time.
+// same reports whether two orders ask for the same, at whatever time and at whatever risk.
 func (o Order) same(other Order) bool {
 	o.ID, other.ID = "", ""
+	o.Accept, other.Accept = nil, nil
 	return reflect.DeepEqual(o, other)
 }
 

@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,8 +10,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"cbk/cassandra/node"
+	"cbk/cassandra/schema"
+	"cbk/restore/fit"
+	"cbk/restore/prove"
 	"cbk/snapshot"
 )
 
@@ -20,6 +25,7 @@ type Host interface {
 	Answers(ctx context.Context) bool
 	Identity(ctx context.Context) (node.Identity, error)
 	Schema(ctx context.Context) (node.Schema, error)
+	System(ctx context.Context) (*schema.System, error)
 	Drain(ctx context.Context) error
 	StopCassandra(ctx context.Context) error
 	PrepareFirstStart(ctx context.Context, f *node.FirstStart, keep string) error
@@ -27,12 +33,14 @@ type Host interface {
 	WaitUp(ctx context.Context) error
 	EndFirstStart(ctx context.Context, f *node.FirstStart) error
 	SampleQuery(ctx context.Context, keyspace, table string) error
+	prove.Querier
 }
 
 // Plan is what a restore onto a node will do. It is a value: printed, kept in the journal and carried out from there.
 type Plan struct {
 	Order
 	Running bool     `json:"running"`            // Cassandra answered when the plan was made
+	Alone   bool     `json:"alone"`              // the node was all of its ring
 	Tables  []Task   `json:"tables"`             // that come back
 	LeftOut []string `json:"left_out,omitempty"` // tables of the backup that do not, though the whole node is restored
 	Files   int      `json:"files"`
@@ -40,6 +48,12 @@ type Plan struct {
 	Damaged int      `json:"damaged_sstables"` // that were damaged on the node already
 	Places  Places   `json:"places"`
 	Moves   []Move   `json:"moves"`
+
+	Risks []fit.Risk     `json:"risks"`
+	Fit   []fit.TableFit `json:"fit"`            // what the SSTables of user tables are
+	Idle  []string       `json:"idle,omitempty"` // risks that were accepted and are none here
+
+	release string // of the host, "" where it cannot be asked
 }
 
 // Task is a table that comes back.
@@ -62,13 +76,13 @@ func (e *RefusedError) Error() string { return "refused: " + e.Reason }
 func refuse(format string, args ...any) error { return &RefusedError{fmt.Sprintf(format, args...)} }
 
 // NewPlan finds out what an order means for a host and whether it may be carried out. It touches nothing. Errors:
-// *RefusedError, *SpaceError.
+// *RefusedError, *SpaceError, *fit.RefusedError.
 func NewPlan(ctx context.Context, snap *snapshot.Snapshot, host Host, o Order) (*Plan, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	p := &Plan{Order: o, Damaged: snap.DamagedSSTables, Running: host.Answers(ctx)}
-	if err := p.whose(ctx, host); err != nil {
+	p := &Plan{Order: o, Damaged: snap.DamagedSSTables, Running: host.Answers(ctx), Alone: snap.Members.Normal+snap.Members.Others == 1}
+	if err := p.whose(ctx, host, snap.Node.Version); err != nil {
 		return nil, err
 	}
 	if err := p.suffices(snap); err != nil {
@@ -85,19 +99,51 @@ func NewPlan(ctx context.Context, snap *snapshot.Snapshot, host Host, o Order) (
 	if err := p.Places.demand(p.Bytes); err != nil {
 		return nil, err
 	}
-	return p, p.planMoves(l)
+	if err := p.planMoves(l); err != nil {
+		return nil, err
+	}
+	return p, p.judge(ctx, snap, host)
+}
+
+// judge finds out which risks the plan carries and refuses those that were not accepted.
+func (p *Plan) judge(ctx context.Context, snap *snapshot.Snapshot, host Host) error {
+	in := fit.Input{Now: time.Now(), Backup: snap.Started, Way: fit.Way(p.Way), Release: p.release, Mode: cmp.Or(host.Layout().StorageMode, "CASSANDRA_4"), Creates: p.whole(),
+		Partial: !p.whole() || p.Way == InPlace && !p.Alone && !p.WholeCluster}
+	if !p.whole() {
+		rows, err := host.System(ctx)
+		if err != nil {
+			return err
+		}
+		if in.Schema, err = fit.FromRows(rows, func(keyspace string) bool { return !isSystem(keyspace) }); err != nil {
+			return err
+		}
+		var text strings.Builder
+		if err := snap.Schema(ctx, &text); err != nil {
+			return err
+		}
+		in.Drops = fit.Drops(text.String())
+	}
+	found, err := fit.Read(ctx, snap, chosen(snap, func(keyspace, table string) bool { return !isSystem(keyspace) && p.takes(keyspace, table) }), in)
+	if err != nil {
+		return err
+	}
+	p.Risks, p.Fit = found.Risks, found.Tables
+	p.Idle, err = fit.Judge(p.Risks, p.Accept)
+	return err
 }
 
 // whose refuses a host that runs as another node than the backup's. One that does not answer cannot be asked.
-func (p *Plan) whose(ctx context.Context, host Host) error {
-	if p.Way != InPlace || !p.Running {
+func (p *Plan) whose(ctx context.Context, host Host, release string) error {
+	if !p.Running {
+		p.release = release // that of the backup is all that is known
 		return nil
 	}
 	id, err := host.Identity(ctx)
 	if err != nil {
 		return err
 	}
-	if !strings.EqualFold(id.HostID, p.HostID) {
+	p.release = id.Version
+	if p.Way == InPlace && !strings.EqualFold(id.HostID, p.HostID) {
 		return refuse("this node is %s (%s), the backup is of %s (%s)", id.HostID, id.Name, p.HostID, p.Node)
 	}
 	return nil

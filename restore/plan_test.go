@@ -220,7 +220,7 @@ func TestInsideAMountPointEverythingStaysInside(t *testing.T) {
 	}
 	// A second restore leaves the old files of the first where they are.
 	again := &placing{Options: r.Options, Snap: snap}
-	if again.Plan, err = NewPlan(t.Context(), snap, h, NewOrder(InPlace, snap, snapshot.Selection{}, started.Add(time.Hour))); err != nil {
+	if again.Plan, err = NewPlan(t.Context(), snap, h, orderAt(InPlace, snap, started.Add(time.Hour))); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := again.Run(t.Context()); err != nil {

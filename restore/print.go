@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+
+	"cbk/restore/fit"
 )
 
 // Print writes the plan for a reader.
@@ -31,6 +33,14 @@ func (p *Plan) Print(w io.Writer) {
 		fmt.Fprintf(w, "  4. have it take over %d tokens at its first start, in cassandra.yaml\n", len(p.FirstStart.Tokens))
 	}
 	fmt.Fprintln(w, "  4. move the restored files in, start Cassandra, wait until CQL answers, query every restored table")
+}
+
+// PrintRisks writes what the SSTables of the plan carry with them.
+func (p *Plan) PrintRisks(w io.Writer) {
+	(&fit.Result{Risks: p.Risks, Tables: p.Fit}).Print(w)
+	for _, code := range p.Idle {
+		fmt.Fprintf(w, "  accepted, and no risk here: %s\n", code)
+	}
 }
 
 func (p *Plan) warn(w io.Writer) {

@@ -155,50 +155,41 @@ func (p *proven) check(ctx context.Context, name string, content bool) error {
 	return errors.Join(err, ctx.Err())
 }
 
-// Start brings Cassandra up on the restored files and asks it for every restored user table. It returns how many answered.
-func (r *Job) Start(ctx context.Context) (queried int, err error) {
+// Start brings Cassandra up on the restored files.
+func (r *Job) Start(ctx context.Context) error {
 	j := r.Journal
 	switch {
-	case j.Phase == PhaseDone:
-		return 0, nil
+	case j.Phase.reached(PhaseVerify):
+		return r.notUndone()
 	case j.Phase != PhaseStart:
-		return 0, errors.Join(r.notUndone(), fmt.Errorf("the restore %s is in phase %q and has nothing to start yet", j.Plan.ID, j.Phase))
+		return fmt.Errorf("the restore %s is in phase %q and has nothing to start yet", j.Plan.ID, j.Phase)
 	}
-	queried, err = r.bringUp(ctx)
-	if err != nil {
-		return queried, fmt.Errorf("%w; the restored files are in place, the old ones in %s", err, strings.Join(j.Before(), ", "))
+	if err := r.bringUp(ctx); err != nil {
+		return fmt.Errorf("%w; the restored files are in place, the old ones in %s", err, strings.Join(j.Before(), ", "))
 	}
-	return queried, j.enter(PhaseDone)
+	return j.enter(PhaseVerify)
 }
 
-func (r *Job) bringUp(ctx context.Context) (queried int, err error) {
+func (r *Job) bringUp(ctx context.Context) error {
 	p := r.Journal.Plan
+	if err := r.expect(ctx); err != nil {
+		return err
+	}
 	if p.FirstStart != nil {
 		if err := r.Host.PrepareFirstStart(ctx, p.FirstStart, strings.TrimSuffix(r.Journal.path, ".json")+".cassandra.yaml"); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	if err := r.start(ctx); err != nil {
-		return 0, err
+		return err
 	}
 	if err := r.isWho(ctx); err != nil {
-		return 0, err
+		return err
 	}
 	if p.FirstStart != nil {
-		if err := r.Host.EndFirstStart(ctx, p.FirstStart); err != nil {
-			return 0, err
-		}
+		return r.Host.EndFirstStart(ctx, p.FirstStart)
 	}
-	for _, t := range p.Tables {
-		if isSystem(t.Keyspace) {
-			continue
-		}
-		if err := r.Host.SampleQuery(ctx, t.Keyspace, t.Table); err != nil {
-			return queried, fmt.Errorf("query restored table %s.%s: %w", t.Keyspace, t.Table, err)
-		}
-		queried++
-	}
-	return queried, nil
+	return nil
 }
 
 func (r *Job) start(ctx context.Context) error {
@@ -323,7 +314,7 @@ func (r *Job) Commit() error {
 	j := r.Journal
 	var err error
 	switch j.Phase {
-	case PhaseDone:
+	case PhaseDone, PhaseVerify:
 		err = removeAll(j.Before())
 	case PhaseUndone:
 		err = removeAll(j.Undone())
@@ -335,8 +326,10 @@ func (r *Job) Commit() error {
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(r.proofName()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	for _, name := range []string{r.proofName(), r.expectName()} {
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return j.enter(PhaseCommitted)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cbk/cassandra/node"
+	"cbk/cassandra/schema"
 	"cbk/snapshot"
 )
 
@@ -37,15 +38,26 @@ func liveHost(t *testing.T) *fakeHost {
 	for name, content := range liveFiles() {
 		write(t, filepath.Join(dir, name), content)
 	}
-	return &fakeHost{dir: dir, id: hostID, up: true, on: make(map[string]func() error), tables: []node.Table{
+	return &fakeHost{dir: dir, id: hostID, up: true, on: make(map[string]func() error), rows: schemaRows(), tables: []node.Table{
 		{Keyspace: "shop", Name: "orders", ID: strings.Repeat("f", 32)}, {Keyspace: "shop", Name: "customers", ID: strings.Repeat("0", 31) + "9"}},
 		layout: node.Layout{DataDirs: []string{filepath.Join(dir, "data")}, UserDirs: 1, CommitLog: filepath.Join(dir, "commitlog"),
-			Hints: filepath.Join(dir, "hints"), SavedCaches: filepath.Join(dir, "saved_caches"), CDCRaw: filepath.Join(dir, "cdc_raw")}}
+			Hints: filepath.Join(dir, "hints"), SavedCaches: filepath.Join(dir, "saved_caches"), CDCRaw: filepath.Join(dir, "cdc_raw"), StorageMode: "NONE"}}
+}
+
+// schemaRows are what the node's schema says of two tables of one column each.
+func schemaRows() (s schema.System) {
+	for _, name := range []string{"customers", "orders"} {
+		s.Tables = append(s.Tables, schema.Row{"keyspace_name": "shop", "table_name": name, "flags": []string{"compound"}, "gc_grace_seconds": int64(864000)})
+		s.Columns = append(s.Columns, schema.Row{"keyspace_name": "shop", "table_name": name, "column_name": "id", "kind": "partition_key", "position": int64(0),
+			"clustering_order": "none", "type": "int"})
+	}
+	s.Keyspaces = []schema.Row{{"keyspace_name": "shop", "replication": map[string]string{"class": "SimpleStrategy", "replication_factor": "1"}}}
+	return s
 }
 
 func planTables(t *testing.T, s *snapshot.Snapshot, h *fakeHost, tables ...string) (*placing, error) {
 	t.Helper()
-	p, err := NewPlan(t.Context(), s, h, NewOrder(InPlace, s, snapshot.Selection{Tables: tables}, started))
+	p, err := NewPlan(t.Context(), s, h, orderAt(InPlace, s, started, tables...))
 	return &placing{Options{Host: h, StateDir: filepath.Join(h.dir, "state"), Log: silentLog, Progress: silent{}}, s, p}, err
 }
 
@@ -59,7 +71,7 @@ func TestChosenTablesComeBackAndNothingElseIsTouched(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := r.Run(t.Context())
-	if err != nil || out.Files != 2 || out.Queried != 1 {
+	if err != nil || out.Files != 2 || len(out.Verified.Tables) != 1 {
 		t.Fatalf("%+v, %v", out, err)
 	}
 	want := files{}
@@ -82,7 +94,7 @@ func TestChosenTablesComeBackAndNothingElseIsTouched(t *testing.T) {
 	if diff := cmp.Diff(brief(want), brief(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"identity", "schema", "drain", "stop", "start", "wait", "identity", "query shop.orders"}, h.calls); diff != "" {
+	if diff := cmp.Diff([]string{"identity", "schema", "rows", "drain", "stop", "start", "wait", "identity", "query shop.orders"}, h.calls); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 }
@@ -238,7 +250,7 @@ func TestAFetchGoesOnWithWhatIsRight(t *testing.T) {
 	if err := job.Switch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := job.Start(t.Context()); err != nil {
+	if err := job.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	mustBe(t, filepath.Join(h.dir, "data"), backedUp())
@@ -269,7 +281,7 @@ func TestACloneTakesOverTokensAndLeavesTheOldNodeOut(t *testing.T) {
 		h := newHost(t)
 		write(t, filepath.Join(h.dir, "data/system_auth/roles-1/nb-1-big-Data.db"), "roles of here")
 		h.id, h.tokens = "bbbbbbbb-0000-4000-8000-000000000002", []string{"5", "-7"}
-		o := NewOrder(Clone, s, snapshot.Selection{}, started)
+		o := orderAt(Clone, s, started)
 		o.KeepAuth, o.FirstStart = keep, &node.FirstStart{Restore: o.ID, Tokens: []string{"-7", "5"}}
 		plan, err := NewPlan(t.Context(), s, h, o)
 		if err != nil {
@@ -285,13 +297,13 @@ func TestACloneTakesOverTokensAndLeavesTheOldNodeOut(t *testing.T) {
 				files{"system_auth/roles-1/nb-1-big-Data.db": "roles of here"})
 		}
 		mustBe(t, filepath.Join(h.dir, "data"), want)
-		if diff := cmp.Diff([]string{"stop", "prepare first start", "start", "wait", "identity", "end first start", "query shop.customers", "query shop.orders"}, h.calls); diff != "" {
+		if diff := cmp.Diff([]string{"identity", "stop", "prepare first start", "start", "wait", "identity", "end first start", "query shop.customers", "query shop.orders"}, h.calls); diff != "" {
 			t.Errorf("calls (-want +got):\n%s", diff)
 		}
 		wrong := newHost(t)
 		wrong.tokens = []string{"5"}
 		r.Host, r.Plan, r.StateDir = wrong, nil, filepath.Join(wrong.dir, "state")
-		o.ID = NewOrder(Clone, s, snapshot.Selection{}, started.Add(time.Hour)).ID
+		o.ID = orderAt(Clone, s, started.Add(time.Hour)).ID
 		if r.Plan, err = NewPlan(t.Context(), s, wrong, o); err != nil {
 			t.Fatal(err)
 		}

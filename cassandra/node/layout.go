@@ -31,6 +31,9 @@ type Layout struct {
 	SavedCaches string
 	CDCRaw      string
 	ClusterName string
+	// StorageMode is storage_compatibility_mode, since 5.0: empty where it is not
+	// given, which means CASSANDRA_4.
+	StorageMode string
 }
 
 type cassandraYAML struct {
@@ -41,6 +44,7 @@ type cassandraYAML struct {
 	Hints       string   `yaml:"hints_directory"`
 	SavedCaches string   `yaml:"saved_caches_directory"`
 	CDCRaw      string   `yaml:"cdc_raw_directory"`
+	StorageMode string   `yaml:"storage_compatibility_mode"`
 }
 
 func readLayout(path string) (Layout, error) {
@@ -69,6 +73,7 @@ func (y cassandraYAML) layout() Layout {
 		SavedCaches: y.SavedCaches,
 		CDCRaw:      y.CDCRaw,
 		ClusterName: y.ClusterName,
+		StorageMode: y.StorageMode,
 	}
 	for _, dir := range y.Data {
 		l.add(dir)

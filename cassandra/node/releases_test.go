@@ -149,7 +149,7 @@ func (r *oneRelease) testSnapshot(t *testing.T) {
 // rows reads the rows of the rich keyspaces, in the order in which they come.
 func (r *oneRelease) rows(t *testing.T) *schema.System {
 	t.Helper()
-	s, err := r.node.SchemaRows(t.Context())
+	s, err := r.node.System(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,7 +110,7 @@ func (n *Node) keyspaces(ctx context.Context) ([]KeyspaceSchema, error) {
 
 // render writes the user keyspaces from the rows of system_schema.
 func (n *Node) render(ctx context.Context) ([]KeyspaceSchema, error) {
-	rows, err := n.schemaRows(ctx)
+	rows, err := n.System(ctx)
 	if err != nil {
 		return nil, err
 	}

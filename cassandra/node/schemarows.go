@@ -30,8 +30,8 @@ func answeredWith(err error, codes ...int) bool {
 	return false
 }
 
-// schemaRows reads all of system_schema at one version of the schema.
-func (n *Node) schemaRows(ctx context.Context) (*schema.System, error) {
+// System reads all of system_schema at one version of the schema.
+func (n *Node) System(ctx context.Context) (*schema.System, error) {
 	for range settleTries {
 		before, err := n.schemaVersion(ctx)
 		if err != nil {

@@ -79,6 +79,7 @@ func (t *TableReport) note(format string, args ...any) {
 
 // sum counts the failures, and makes lists of JSON of what is empty.
 func (r *Report) sum() {
+	r.Failures = 0
 	for i := range r.Tables {
 		t := &r.Tables[i]
 		r.Failures += t.Failed
@@ -187,4 +188,15 @@ func (e *UnprovenError) Error() string {
 		return fmt.Sprintf("not all that was restored is there: %s; and %d more", first, more)
 	}
 	return "not all that was restored is there: " + first
+}
+
+// Unsampled adds a table of which it could not be told from its files what must be there, and whether it answered a query.
+func (r *Report) Unsampled(keyspace, table, why string, answer error) {
+	t := TableReport{Keyspace: keyspace, Table: table}
+	t.note("not sampled: %s; only that the table answers was shown", why)
+	if answer != nil {
+		t.fail("%v", answer)
+	}
+	r.Tables = append(r.Tables, t)
+	r.sum()
 }
