@@ -50,22 +50,37 @@ func says(r *Result) (all []string) {
 	return all
 }
 
-func TestRisksOfATable(t *testing.T) {
+// riskCase is a restore of shop.orders with one SSTable, and what is told of it.
+type riskCase struct {
+	name    string
+	days    int // since the backup
+	in      func(*Input)
+	target  func(*Table)
+	sstable func(*snapshot.SSTable, *sstable.Metadata)
+	want    []string
+}
+
+func (c *riskCase) run(t *testing.T) {
+	in := input(c.days, orders(t, c.target))
+	if c.in != nil {
+		c.in(&in)
+	}
+	f := New(in)
+	s, m := one(c.sstable)
+	f.SSTable("shop", "orders", s, m)
+	if diff := cmp.Diff(c.want, says(f.Result())); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestRisksOfTime(t *testing.T) {
 	unix := func(days int) int64 { return now.Add(time.Duration(days) * day).Unix() }
 	ttl := func(ends int64, cells ...sstable.DropTime) func(*snapshot.SSTable, *sstable.Metadata) {
 		return func(s *snapshot.SSTable, m *sstable.Metadata) {
 			s.Stats.MaxDeletion, m.Stats.MaxTTL, m.Stats.TombstoneDropTimes = ends, 86400, cells
 		}
 	}
-	counter := func(t *Table) { t.Counter = true }
-	for _, c := range []struct {
-		name    string
-		days    int
-		in      func(*Input)
-		target  func(*Table)
-		sstable func(*snapshot.SSTable, *sstable.Metadata)
-		want    []string
-	}{
+	for _, c := range []riskCase{
 		{name: "none", days: 5},
 		{name: "an old backup of all replicas", days: 50},
 		{name: "an old one beside live replicas", days: 50, in: func(in *Input) { in.Partial = true },
@@ -89,6 +104,14 @@ func TestRisksOfATable(t *testing.T) {
 		{name: "timestamps of another unit", days: 5, sstable: func(s *snapshot.SSTable, _ *sstable.Metadata) { s.Stats.MaxTimestamp = now.UnixNano() },
 			want: []string{"- clock: shop.orders: writes carry timestamps up to 1779278400000000000, which are no microseconds since 1970: no write with a right one will be seen over them"}},
 		{name: "a backup of the future", days: -2, want: []string{"! clock: the backup was taken 2 days from now by its node's clock: expiry and deletions cannot be judged"}},
+	} {
+		t.Run(c.name, c.run)
+	}
+}
+
+func TestRisksOfCounters(t *testing.T) {
+	counter := func(t *Table) { t.Counter = true }
+	for _, c := range []riskCase{
 		{name: "counters of one node of several", days: 1, in: func(in *Input) { in.Partial = true }, target: counter,
 			want: []string{"! counters: shop.orders: the node goes back alone and issues clocks again that its replicas have seen: counts are lost unless it is repaired before any write; restore all replicas together"}},
 		{name: "counters without a replica", days: 1, in: func(in *Input) { in.Partial = true }, target: func(t *Table) { t.Counter, t.Replicas = true, 1 },
@@ -103,6 +126,13 @@ func TestRisksOfATable(t *testing.T) {
 		{name: "counters of long ago on other nodes", days: 1, in: func(in *Input) { in.Way = Clone }, target: counter,
 			sstable: func(_ *snapshot.SSTable, m *sstable.Metadata) { m.Stats.HasLegacyCounterShards = true },
 			want:    []string{"! counters: shop.orders: counters have local shards of before 2.1, which are right on their own node only: run upgradesstables on the source first"}},
+	} {
+		t.Run(c.name, c.run)
+	}
+}
+
+func TestRisksOfWhatATableIs(t *testing.T) {
+	for _, c := range []riskCase{
 		{name: "transient replicas", days: 1, target: func(t *Table) { t.Transient = true },
 			want: []string{"x transient: shop.orders: the keyspace has transient replicas, which cannot be restored"}},
 		{name: "an SSTable of a transient replica", days: 1, sstable: func(_ *snapshot.SSTable, m *sstable.Metadata) { m.Stats.IsTransient = true },
@@ -120,18 +150,7 @@ func TestRisksOfATable(t *testing.T) {
 		{name: "or perhaps before", days: 1, in: func(in *Input) { in.Drops = nil }, target: func(t *Table) { t.Regular, t.Dropped = nil, []Dropped{{t.Regular[0], 9999}} },
 			want: []string{`- columns: shop.orders: regular column "v" was dropped after the backup: its values in 1 SSTable stay hidden`}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			in := input(c.days, orders(t, c.target))
-			if c.in != nil {
-				c.in(&in)
-			}
-			f := New(in)
-			s, m := one(c.sstable)
-			f.SSTable("shop", "orders", s, m)
-			if diff := cmp.Diff(c.want, says(f.Result())); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
+		t.Run(c.name, c.run)
 	}
 }
 
