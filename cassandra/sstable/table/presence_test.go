@@ -96,7 +96,7 @@ func total(all map[string]table.Count) (now, lasting int) {
 // Merging the flushed SSTables comes to the rows that Cassandra's compaction of them has, partition by partition; and to as
 // many as reading all values does.
 func TestRowsThatArePresentAreThoseThatCompactionLeft(t *testing.T) {
-	for _, rel := range cassandratest.Releases() {
+	for _, rel := range []cassandratest.Release{{Release: "3.11.19", Format: "me"}, {Release: "4.1.10", Format: "nb"}, {Release: "5.0.6", Format: "oa"}} {
 		t.Run(rel.Release+" "+rel.Format, func(t *testing.T) {
 			sum := 0
 			for name, by := range zoo(t, rel) {
