@@ -56,6 +56,23 @@ func (n *Node) CountRows(ctx context.Context, keyspace, table, column, level str
 	return found, nil
 }
 
+// CheckLevel tells whether a consistency level has a name that Cassandra knows.
+func CheckLevel(level string) error {
+	_, err := parseLevel(level)
+	return err
+}
+
+func parseLevel(level string) (gocql.Consistency, error) {
+	if level == "" {
+		return gocql.LocalOne, nil
+	}
+	at, err := gocql.ParseConsistencyWrapper(level)
+	if err != nil {
+		return 0, fmt.Errorf("no consistency level is called %q", level)
+	}
+	return at, nil
+}
+
 // quote makes a name what CQL takes it for as it is.
 func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
@@ -67,12 +84,9 @@ func (n *Node) countAt(ctx context.Context, level, stmt string, args ...any) (fo
 // queryAt is query at a consistency level, with a size of pages of its own, and with rows as texts: the scanner of the driver
 // does not know tuples.
 func (n *Node) queryAt(ctx context.Context, level string, page int, row func([]gocql.ColumnInfo, []any) error, stmt string, args ...any) error {
-	at := gocql.LocalOne
-	if level != "" {
-		var err error
-		if at, err = gocql.ParseConsistencyWrapper(strings.ToUpper(level)); err != nil {
-			return fmt.Errorf("consistency level: %w", err)
-		}
+	at, err := parseLevel(level)
+	if err != nil {
+		return err
 	}
 	s, err := n.session(ctx)
 	if err != nil {

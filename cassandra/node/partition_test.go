@@ -71,6 +71,14 @@ func TestQueriesThatCannotBeAskedAreErrors(t *testing.T) {
 	}
 }
 
+func TestLevelsHaveCassandrasNames(t *testing.T) {
+	for level, ok := range map[string]bool{"": true, "one": true, "LOCAL_QUORUM": true, "Each_Quorum": true, "ALL": true, "most": false, "QUORUM ": false} {
+		if err := node.CheckLevel(level); (err == nil) != ok {
+			t.Errorf("%q: %v", level, err)
+		}
+	}
+}
+
 func TestSelectedValuesComeAsText(t *testing.T) {
 	keyspace(t, "Texts",
 		`CREATE TYPE %s.place (street text, code int)`,

@@ -27,6 +27,9 @@ type FileCount struct {
 
 // CountFiles reads a whole table from its files, all SSTables side by side, and counts the rows that are there.
 func CountFiles(ctx context.Context, dirs []string, t Table, o Options) (n FileCount, err error) {
+	if o.Now.IsZero() {
+		return n, errNoTime
+	}
 	sources, err := list(dirs, t)
 	if err != nil {
 		return n, err

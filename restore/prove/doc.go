@@ -9,8 +9,8 @@
 // deletions and without what expires within a horizon. A partition of which no row comes back is a failure. Fewer rows are
 // one if the caller says that the whole cluster was restored; otherwise another replica may have a newer deletion, and it is
 // a note. More rows are none. The values of rows are not compared: their files were, by hash, before the start. Counts are
-// compared if the caller says that this node has all replicas of everything, and else only told. For counters and for rows
-// of views that are made of cells alone, only presence counts.
+// compared if the caller says that this node has all replicas of everything, and else only told. Of counters only
+// presence counts, and of views the rows that have more than cells.
 //
 // Invariants. Sampling reads files and needs no node; it must be done before the node starts, since compactions replace
 // files. Its memory is bounded whatever the size of an index, a partition or a table. A damaged file is an error, and no

@@ -3,6 +3,7 @@ package prove
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -48,10 +49,13 @@ type Options struct {
 	Whole bool `json:"whole"`
 	// Sole tells that this node has a replica of everything, so that its files have all rows.
 	Sole bool `json:"sole"`
-	// Now is when the files are read. What expires within Horizon of it is not expected; 0 is a day.
+	// Now is when the files are read, and must be given. What expires within Horizon of it is not expected; 0 is a day.
 	Now     time.Time     `json:"now"`
 	Horizon time.Duration `json:"horizon"`
 }
+
+// errNoTime refuses options at whose time nothing ever expires.
+var errNoTime = errors.New("no time to look for rows at")
 
 func (o Options) withDefaults() Options {
 	o.Mode = cmp.Or(o.Mode, Samples)

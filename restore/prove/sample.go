@@ -63,6 +63,9 @@ func (s *Stats) undecided(err error) {
 // node that is stopped, or of one snapshot. The error is that of a file that is damaged or cannot be read.
 func Sample(ctx context.Context, dirs []string, t Table, o Options) ([]Expect, Stats, error) {
 	o = o.withDefaults()
+	if o.Now.IsZero() {
+		return nil, Stats{}, errNoTime
+	}
 	sources, err := list(dirs, t)
 	if err != nil {
 		return nil, Stats{}, err

@@ -74,6 +74,18 @@ func TestASampleSaysHowManyRowsThereAre(t *testing.T) {
 	}
 }
 
+func TestATimeMustBeGiven(t *testing.T) {
+	table := flushed("wide", zoo(t, bigRelease)["wide"])
+	for _, m := range []prove.Mode{prove.Samples, prove.Counts} {
+		if _, err := prove.Prepare(t.Context(), []prove.Table{table}, prove.Options{Mode: m}); err == nil {
+			t.Errorf("%s: without a time", m)
+		}
+	}
+	if _, err := prove.CountFiles(t.Context(), table.Dirs, table, prove.Options{}); err == nil {
+		t.Error("counted without a time")
+	}
+}
+
 func TestTheSeedDecidesWhatIsSampled(t *testing.T) {
 	table := flushed("everything", zoo(t, bigRelease)["everything"])
 	keys := func(seed uint64) (all []string) {

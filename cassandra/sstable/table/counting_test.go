@@ -88,13 +88,13 @@ func TestOneBoundaryEndsARangeAndStartsAnother(t *testing.T) {
 	}
 }
 
-func TestRowsOfCellsAloneDoNotCountInAView(t *testing.T) {
+func TestRowsOfCellsAloneAreNotReliedOnInAView(t *testing.T) {
 	o := soon
 	o.View = true
 	s := sst{0, []write{{at: "a", cell: value(10, "x")}, {at: "b", insert: 10}}}
 	got, err := CountPartition(standing(t, s), one, o)
 	merged, err2 := countMerged(t, []sst{s, s}, o)
-	if want := (Count{Now: 1, Lasting: 1}); err != nil || err2 != nil || got != want || merged != want {
+	if want := (Count{Now: 2, Lasting: 1}); err != nil || err2 != nil || got != want || merged != want {
 		t.Errorf("%+v, merged %+v, errors %v, %v", got, merged, err, err2)
 	}
 }

@@ -25,7 +25,8 @@ type PresenceOptions struct {
 	Now, Until time.Time
 	// Before4 tells that the node is older than 4.0, as for [New].
 	Before4 bool
-	// View tells that the table is a materialized view, some of which have no row that is made of cells alone: none is counted.
+	// View tells that the table is a materialized view. In some of them cells alone make no row, which only the schema tells:
+	// such rows count as there, and not as lasting.
 	View bool
 	// Dropped has the columns that the table has lost, and when, in microseconds since 1970: what they held before is passed over.
 	Dropped map[string]int64
@@ -35,8 +36,8 @@ type PresenceOptions struct {
 
 // Count is how many rows of a partition there are. A partition with values in static columns only has one.
 type Count struct {
-	Now     int // at the time asked for
-	Lasting int // until the later time too
+	Now     int // at the time asked for, at the most
+	Lasting int // until the later time too, at the least
 	// Cut tells that the partition was too large to be read to its end: there are these rows, and maybe more.
 	Cut bool
 }
@@ -150,10 +151,7 @@ func (n *tally) self(r *row, active rows.DeletionTime) (life, rows.DeletionTime)
 
 // cell is the life that a cell gives its row.
 func (n *tally) cell(c cell, under rows.DeletionTime) life {
-	if n.opt.View {
-		return life{}
-	}
-	return life{c.live(under, n.opt.Now.Unix()), c.live(under, n.opt.Until.Unix())}
+	return life{c.live(under, n.opt.Now.Unix()), !n.opt.View && c.live(under, n.opt.Until.Unix())}
 }
 
 func (n *tally) lives(r *row, active rows.DeletionTime) life {
