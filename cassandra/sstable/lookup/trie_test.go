@@ -3,8 +3,14 @@ package lookup
 import (
 	"bytes"
 	"encoding/hex"
+	"io"
+	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
+
+	"cbk/cassandra/cassandratest"
+	"cbk/cassandra/sstable"
 )
 
 // nodeAt is a node of some bytes in hexadecimal digits, at a position that no distance reaches back behind.
@@ -91,4 +97,40 @@ func TestVintsAreRead(t *testing.T) {
 			t.Errorf("%s cut short: %d", digits, got)
 		}
 	}
+}
+
+// FuzzTrie walks tries that anyone may have made, over rows and data that are no better.
+func FuzzTrie(f *testing.F) {
+	for _, fixture := range cassandratest.Fixtures(f, "5.0.6", "da") {
+		if fixture.How != "compaction" || fixture.Table != "wide" && fixture.Table != "no_clustering" {
+			continue
+		}
+		partitions, err := os.ReadFile(fixture.Component(sstable.Partitions))
+		if err != nil {
+			f.Fatal(err)
+		}
+		rows, err := os.ReadFile(fixture.Component(sstable.Rows))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(partitions, rows, uint64(7))
+	}
+	f.Fuzz(func(t *testing.T, partitions, rows []byte, seed uint64) {
+		footer, err := sstable.ReadPartitionsFooter(bytes.NewReader(partitions), int64(len(partitions)))
+		if err != nil {
+			return
+		}
+		x := &trie{
+			file: bytes.NewReader(partitions), footer: footer,
+			rows: io.NewSectionReader(bytes.NewReader(rows), 0, int64(len(rows))),
+			data: &plain{data: bytes.NewReader(rows), size: int64(len(rows)), length: int64(len(rows))},
+		}
+		key, err := x.random(rand.New(rand.NewPCG(seed, seed)))
+		if err != nil {
+			key = rows
+		}
+		if at, ok, err := x.find(key); ok && err != nil {
+			t.Errorf("found at %d with an error: %v", at, err)
+		}
+	})
 }
