@@ -13,8 +13,8 @@ import (
 type Domain struct {
 	Label      string
 	Generation uint32          // from 1
-	Hasher     *pack.Hasher    // names blobs; nil for a keeper, who holds no id key
-	Polynomial pack.Polynomial // cuts chunks; 0 for a keeper
+	Hasher     *pack.Hasher    // names blobs; nil for a keeper or borrower, who hold no id key
+	Polynomial pack.Polynomial // cuts chunks; 0 for a keeper or borrower
 	Index      *pack.Key       // of tails, shards, and what is listed of roots
 
 	names [32]byte // of generation 1, whatever Generation is
@@ -29,7 +29,8 @@ func (d *Domain) SnapshotID(name string, attempt uint32) pack.ID {
 	return pack.ID(mac.Sum(nil))
 }
 
-// domainKeys are the keys of one domain and generation. A keeper lacks id and chunker.
+// domainKeys are the keys of one domain and generation. A keeper lacks id and chunker; a borrower lacks names too, but
+// those of generation 1.
 type domainKeys struct {
 	id, chunker, index, names [32]byte
 }
@@ -69,7 +70,7 @@ func derive(repo [16]byte, secret *[32]byte, purpose, domain string, generation 
 	return [32]byte(b), nil
 }
 
-// newDomain makes the usable form of keys; full is false for a keeper.
+// newDomain makes the usable form of keys; full is false where id and chunker keys are missing.
 func newDomain(label string, generation uint32, k, first *domainKeys, full bool) (*Domain, error) {
 	d := &Domain{Label: label, Generation: generation, names: first.names, Index: indexKey(k.index)}
 	if !full {

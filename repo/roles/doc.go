@@ -19,6 +19,9 @@
 //	keeper   index secret                                         see structure, no content, no id key
 //	writer   the four keys of its domains, in each generation     write its domains, open no session
 //
+// A borrower is none of them: it holds a loan, made by an owner or reader for one restore and never stored, with the
+// index keys of some domains and the data keys of some sessions. It reads what these open, and signs nothing.
+//
 // # Invariants
 //
 // Nothing is believed unsigned: a statement, grant or slot counts only with the owner's signature over the repository's
@@ -30,6 +33,6 @@
 // # Ways in
 //
 // Create founds a repository and returns its Owner, whose acts return objects to write. Open turns a passphrase, KMS,
-// recovery secret or key file into a Keyring; Keyring.Domain, NewSession, OpenSession and Sign are what the rest of cbk
-// does with it, and Trust.Verify judges what others signed.
+// recovery secret, key file or loan into a Keyring; Keyring.Domain, NewSession, OpenSession and Sign are what the rest of
+// cbk does with it, Keyring.Lend makes loans, and Trust.Verify judges what others signed.
 package roles

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"cbk/pack"
 )
@@ -35,6 +36,12 @@ var (
 	ErrTypo = errors.New("recovery secret is mistyped")
 	// ErrKeyFile means that bytes are no intact key file.
 	ErrKeyFile = errors.New("no intact key file")
+	// ErrLoan means that bytes are no intact loan, or that nobody who may lend has signed them.
+	ErrLoan = errors.New("no intact loan")
+	// ErrExpired means that a loan's time is over.
+	ErrExpired = errors.New("loan is over")
+	// ErrNotLent means that a loan lacks the key of a session.
+	ErrNotLent = errors.New("session key is not in the loan")
 	// ErrLast means that the act would leave the repository without a key that can do what is still needed.
 	ErrLast = errors.New("last key of its kind")
 )
@@ -74,6 +81,10 @@ func (k Keyring) Format(f fmt.State, _ rune) {
 		describe(f, "empty keyring")
 		return
 	}
+	if k.loan != nil {
+		describe(f, "keyring of %s", k.loan)
+		return
+	}
 	describe(f, "keyring of %s %s", k.principal.Role, k.principal.ID)
 }
 
@@ -89,7 +100,18 @@ func (o Owner) Format(f fmt.State, _ rune) { describe(f, "owner's keys") }
 func (k KeyFile) Format(f fmt.State, _ rune) { describe(f, "key file of %s %s", k.Role, k.KeyID) }
 
 // Format implements fmt.Formatter.
+func (l Loan) Format(f fmt.State, _ rune) {
+	describe(f, "loan of key %s until %s", l.Lender, l.NotAfter.UTC().Format(time.RFC3339))
+}
+
+// Format implements fmt.Formatter.
 func (w Wrapping) Format(f fmt.State, _ rune) { describe(f, "%s wrapping", w.kind) }
 
 // Format implements fmt.Formatter.
-func (u Unlock) Format(f fmt.State, _ rune) { describe(f, "%s unlock", u.kind) }
+func (u Unlock) Format(f fmt.State, _ rune) {
+	if u.loan != nil {
+		describe(f, "%s unlock", u.loan)
+		return
+	}
+	describe(f, "%s unlock", u.kind)
+}

@@ -153,3 +153,37 @@ func FuzzKeyFile(f *testing.F) {
 		}
 	})
 }
+
+// FuzzLoan reads what a lender would have signed: it is refused, or has one encoding and opens.
+func FuzzLoan(f *testing.F) {
+	l := newLent(&testing.T{})
+	small, err := l.lender.Lend(tomorrow, Lending{"node-1": nil})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, raw := range [][]byte{l.raw, small} {
+		f.Add(raw[:len(raw)-SignatureSize])
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		raw := append(bytes.Clone(body), l.lender.Sign(loanContext, body).Bytes()...)
+		loan, err := ParseLoan(raw)
+		if err != nil {
+			if !errors.Is(err, ErrLoan) && !errors.Is(err, pack.ErrNewer) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if !bytes.Equal(loan.encode(), body) {
+			t.Fatal("a loan has two encodings")
+		}
+		k, err := Open(l.v.id, l.v.public(), l.v.owner.trust, l.v.keys(), WithLoan(loan, loan.NotAfter))
+		if err != nil && !errors.Is(err, ErrWrongRepository) && !errors.Is(err, ErrRolledBack) {
+			t.Fatal(err)
+		}
+		for _, label := range loan.Domains {
+			if err == nil && !k.Sees(label) {
+				t.Fatalf("domain %s is lent and cannot be seen", label)
+			}
+		}
+	})
+}

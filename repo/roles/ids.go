@@ -17,12 +17,15 @@ import (
 type Role string
 
 // The roles. An owner may do everything; a writer backs up named domains and reads nothing back; a keeper sees the
-// index of all domains and no content; a reader sees content and changes nothing.
+// index of all domains and no content; a reader sees content and changes nothing. A borrower is no principal: it holds a
+// Loan, reads what that opens and changes nothing.
 const (
 	RoleOwner  Role = "owner"
 	RoleWriter Role = "writer"
 	RoleKeeper Role = "keeper"
 	RoleReader Role = "reader"
+
+	RoleBorrower Role = "borrower"
 )
 
 // roleCodes are the roles in binary structures; 0 is none.
@@ -46,6 +49,9 @@ func roleOf(code byte) (Role, bool) {
 
 // opensContent reports whether the role holds seal private keys.
 func (r Role) opensContent() bool { return r == RoleOwner || r == RoleReader }
+
+// namesContent reports whether the role holds id and chunker keys.
+func (r Role) namesContent() bool { return r != RoleKeeper && r != RoleBorrower }
 
 // KeyID names a principal: the start of a hash of its public keys, so that an id can never come to mean other keys.
 type KeyID [8]byte

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"time"
 
 	"cbk/pack"
 )
@@ -19,6 +20,8 @@ const maxTries = 64
 type Unlock struct {
 	kind slotKind
 	file *KeyFile
+	loan *Loan
+	now  time.Time // when the loan is opened
 	// secret returns what the params of a slot yield; nil if the slot is for something else.
 	secret func(params []byte) (*slotSecret, error)
 }
@@ -88,11 +91,14 @@ type paramsError struct{ error }
 // objects yields the objects under keys/ and is ranged over twice. It may yield fewer than there are, or some from a
 // cache first: reading ends at a grant that carries all the trust log knows of.
 //
-// Errors: ErrNoFit, ErrRevoked, ErrNoGrant, ErrWrongRepository, ErrRolledBack (a key file had seen a longer log),
-// *DamagedObjectError, or what objects yielded.
+// Errors: ErrNoFit, ErrRevoked, ErrNoGrant, ErrWrongRepository, ErrRolledBack (a key file or loan had seen a longer log),
+// ErrLoan, ErrExpired, *DamagedObjectError, or what objects yielded.
 func Open(repository [16]byte, owner ed25519.PublicKey, t *Trust, objects iter.Seq2[Object, error], u Unlock) (*Keyring, error) {
 	if t.repository != repository || !t.owner.Equal(owner) {
 		return nil, fmt.Errorf("trust log: %w", ErrWrongRepository)
+	}
+	if u.loan != nil {
+		return u.loan.open(t, u.now)
 	}
 	var self *identity
 	var err error
@@ -115,6 +121,9 @@ func (k *Keyring) Renew(t *Trust, objects iter.Seq2[Object, error]) (*Keyring, e
 	}
 	if err := t.Covers(k.trust.Head()); err != nil {
 		return nil, err
+	}
+	if k.loan != nil {
+		return k.loan.keyring(t)
 	}
 	return newKeyring(t, k.self, objects)
 }

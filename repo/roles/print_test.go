@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"cbk/pack"
 )
 
 // secretsOf are byte strings that must never be printed, from every place a secret can hide in.
@@ -65,7 +67,16 @@ func TestNoTypePrintsItsSecrets(t *testing.T) {
 		trust, p, *p, trust.SealKeys(), k.Sign("x", nil), cheap, k.KeyID(), Keyring{}, Revocation{}, LastRoot{},
 		RoleOwner, &DamagedObjectError{"a", "b"}, SealKeyID{}, []*Domain{d}, map[string]*Keyring{"a": k},
 		struct{ D Domain }{*d}, struct{ K *KeyFile }{f}, Object{"keys/x", []byte("sealed")}}
+	session := &pack.Key{Secret: [32]byte(bytes.Repeat([]byte{201, 'y', 77, 3}, 8))}
+	raw, err := k.Lend(today, Lending{"node-1": {pack.SessionID{1}: session}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	loan := parsed(t, raw)
+	borrower := v.open(WithLoan(loan, today))
+	things = append(things, loan, *loan, borrower, *borrower, WithLoan(loan, today), struct{ L *Loan }{loan})
 	secrets := secretsOf(t, v, k, f, d, printed)
+	secrets["session key"] = session.Secret[:]
 	secrets["KMS key"] = []byte(strings.TrimPrefix(kmsURL, "base64key://"))
 	for _, thing := range things {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%o"} {
@@ -109,6 +120,9 @@ func TestDescriptionsSayWhatAThingIs(t *testing.T) {
 		{fmt.Sprint(k), "keyring of writer " + f.KeyID.String()},
 		{fmt.Sprint(f), "key file of writer " + f.KeyID.String()},
 		{fmt.Sprint(d), "domain node-1 generation 1"},
+		{fmt.Sprint(&Loan{NotAfter: today}), "loan of key 0000000000000000 until 2031-05-06T12:00:00Z"},
+		{fmt.Sprint(WithLoan(&Loan{NotAfter: today}, today)), "loan of key 0000000000000000 until 2031-05-06T12:00:00Z unlock"},
+		{fmt.Sprint(Keyring{principal: &Principal{}, loan: &Loan{NotAfter: today}}), "keyring of loan of key 0000000000000000 until 2031-05-06T12:00:00Z"},
 		{fmt.Sprint(v.owner), "owner's keys"},
 		{fmt.Sprint(w), "recovery secret wrapping"},
 		{fmt.Sprint(WithPassphrase(nil)), "passphrase unlock"},

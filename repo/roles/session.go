@@ -71,8 +71,11 @@ func (k *Keyring) SealSession(domain string, id pack.SessionID, key *pack.Key) (
 // OpenSession returns the data key of a session, from the sealed form s carries or from an overlay. overlays returns
 // the re-sealed form for a seal key, nil where there is none; it may be nil and is not called if s opens by itself.
 // Errors match ErrRole for writers and keepers, ErrNoSealKey if no key held fits, pack.ErrAuthentication if a key held
-// does not open what was sealed to it.
+// does not open what was sealed to it, ErrNotLent for a borrower whose loan lacks it.
 func (k *Keyring) OpenSession(domain string, s pack.Session, overlays func(SealKeyID) ([]byte, error)) (*pack.Key, error) {
+	if k.loan != nil {
+		return k.loan.session(domain, s.ID)
+	}
 	if !k.Role().opensContent() {
 		return nil, fmt.Errorf("open session as %s: %w", k.Role(), ErrRole)
 	}
@@ -137,8 +140,12 @@ func (k *Keyring) Opens(s pack.Session) bool {
 }
 
 // Reseal returns the overlay that seals the session's key to another seal key: a general one or one of its domain, not
-// retired. Errors are those of OpenSession; ErrNoSealKey also if the trust log does not offer to.
+// retired. Errors are those of OpenSession, and ErrRole for a borrower; ErrNoSealKey also if the trust log does not offer
+// to.
 func (k *Keyring) Reseal(domain string, s pack.Session, to SealKeyID) ([]byte, error) {
+	if !k.Role().opensContent() {
+		return nil, fmt.Errorf("seal session anew as %s: %w", k.Role(), ErrRole)
+	}
 	key, err := k.OpenSession(domain, s, nil)
 	if err != nil {
 		return nil, err
