@@ -118,10 +118,13 @@ func (r *Repo) seesChain(key roles.KeyID) bool {
 
 // AppendAudit puts an entry at the end of this key's chain and returns where it stands. Where the end is known from
 // local state, it costs one request. A process of the same key that is faster only shifts the number. After an error the
-// record may or may not be there, and the chain is whole.
+// record may or may not be there, and the chain is whole. The error matches roles.ErrRole for a borrower.
 func (r *Repo) AppendAudit(ctx context.Context, e AuditEntry) (AuditHead, error) {
 	key := r.Key().KeyID()
-	label, _ := r.auditLabel(key)
+	label, known := r.auditLabel(key)
+	if !known {
+		return AuditHead{}, notAllowed(fmt.Sprintf("a %s has no audit chain", r.Key().Role()))
+	}
 	d, err := r.domain(label)
 	if err != nil {
 		return AuditHead{}, err

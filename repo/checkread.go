@@ -75,7 +75,7 @@ func (c *Checker) chosen(what *Reading, h *held) bool {
 		return false
 	case what.Pick != nil && !what.Pick(h.id):
 		return false
-	case h.dom == 0 && c.repo.Key().Role() == roles.RoleWriter:
+	case h.dom == 0 && c.repo.Key().Bound():
 		c.Unjudged.Add(1) // another node's, for all that is known
 		return false
 	}

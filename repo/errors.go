@@ -79,7 +79,8 @@ func asDamage(object string, err error) error {
 
 // KeyMismatch reports whether err means that the key given does not open the repository, or no longer does.
 func KeyMismatch(err error) bool {
-	for _, known := range []error{roles.ErrNoFit, roles.ErrRevoked, roles.ErrNoGrant, roles.ErrStale, roles.ErrWrongRepository, roles.ErrTypo} {
+	for _, known := range []error{roles.ErrNoFit, roles.ErrRevoked, roles.ErrNoGrant, roles.ErrStale, roles.ErrWrongRepository,
+		roles.ErrTypo, roles.ErrLoan, roles.ErrExpired, roles.ErrNotLent} {
 		if errors.Is(err, known) {
 			return true
 		}

@@ -251,7 +251,7 @@ func (f *fetch) give(ctx context.Context, w *window, i int, s *slot, emit func(W
 	if ended := ctx.Err(); ended != nil {
 		return ended
 	}
-	if it.err == nil && isDamage(err) {
+	if it.err == nil && another(err) {
 		if err = f.elsewhere(ctx, w, i, s, err); err != nil && !isDamage(err) {
 			return err
 		}

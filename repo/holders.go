@@ -7,6 +7,7 @@ import (
 
 	"cbk/index"
 	"cbk/pack"
+	"cbk/repo/roles"
 	"cbk/repo/store"
 )
 
@@ -141,28 +142,44 @@ func (rd *Reader) holders(ctx context.Context, ids map[pack.ID]bool) (map[pack.I
 	if len(ids) == 0 {
 		return nil, nil
 	}
+	found := make(map[pack.ID][]located)
+	_, err := rd.eachPack(ctx, func(p *pack.Info, in *book) error {
+		addHolder(found, ids, p, in)
+		return nil
+	})
+	return found, err
+}
+
+// eachPack goes through the shards of the store and calls fn once for each pack that they name. Shards that cannot be read
+// are left out; moved says that one went after it was listed, so that what replaced it was not seen.
+func (rd *Reader) eachPack(ctx context.Context, fn func(*pack.Info, *book) error) (moved bool, err error) {
 	names, err := rd.repo.ListShards(ctx, rd.label)
 	if err != nil {
-		return nil, fmt.Errorf("list index shards: %w", err)
+		return false, fmt.Errorf("list index shards: %w", err)
 	}
-	found, seen := make(map[pack.ID][]located), make(map[pack.ID]bool)
+	seen := make(map[pack.ID]bool)
 	for _, name := range names {
 		shard, err := rd.repo.readShard(ctx, name)
 		if isDamage(err) {
+			moved = moved || vanished(err)
 			continue // noted when it was loaded, or gone since
 		}
 		if err != nil {
-			return nil, err
+			return moved, err
 		}
 		in := rd.book(shard.dom.Generation)
 		for i := range shard.packs {
-			if p := &shard.packs[i]; in != nil && !seen[p.Name] {
-				seen[p.Name] = true
-				addHolder(found, ids, p, in)
+			p := &shard.packs[i]
+			if in == nil || seen[p.Name] {
+				continue
+			}
+			seen[p.Name] = true
+			if err := fn(p, in); err != nil {
+				return moved, err
 			}
 		}
 	}
-	return found, nil
+	return moved, nil
 }
 
 // book returns that of a generation of keys, nil for one younger than the reader.
@@ -225,12 +242,16 @@ func (rd *Reader) readAny(ctx context.Context, w *Scratch, dst []byte, holders [
 		if err == nil {
 			return plain, nil
 		}
-		if !isDamage(asDamage(rd.repo.packName(holders[i].Pack), err)) {
+		if !another(asDamage(rd.repo.packName(holders[i].Pack), err)) {
 			return nil, err
 		}
 	}
 	return nil, failed
 }
+
+// another reports whether a blob that was not read for this reason is worth looking for at its other holders: they may
+// lie in sessions whose keys were lent.
+func another(err error) bool { return isDamage(err) || errors.Is(err, roles.ErrNotLent) }
 
 func isDamage(err error) bool {
 	var damage *DamageError

@@ -145,7 +145,7 @@ func (rd *Reader) Load(ctx context.Context, w *Scratch, dst []byte, ref pack.ID,
 			rd.lose(it.loc.Pack)
 			continue
 		}
-		if err = asDamage(rd.repo.packName(it.loc.Pack), err); !isDamage(err) {
+		if err = asDamage(rd.repo.packName(it.loc.Pack), err); !another(err) {
 			return plain, err
 		}
 		others, failed := rd.holders(ctx, map[pack.ID]bool{ref: true})

@@ -78,6 +78,9 @@ func Open(ctx context.Context, st store.Store, u roles.Unlock, stateDir string) 
 	if err != nil {
 		return nil, err
 	}
+	if keyring.Role() == roles.RoleBorrower {
+		st = store.ReadOnly(st)
+	}
 	head, _ := trust.Head()
 	return &Repo{identity: c, settings: settings, id: c.id, st: st, codec: codec, stateDir: stateDir, opened: &opened{trust: trust,
 		read: true, keyring: keyring, renewed: head, domains: make(map[string][]*roles.Domain), ends: make(map[end]lineage)}}, nil
@@ -93,10 +96,13 @@ func (r *Repo) Key() *roles.Keyring {
 	return r.keyring
 }
 
-// By returns the repository as it is by way of another store, such as one that is open for writing.
+// By returns the repository as it is by way of another store, such as one that is open for writing. A borrower writes to
+// none.
 func (r *Repo) By(st store.Store) *Repo {
 	by := *r
-	by.st = st
+	if by.st = st; r.Key().Role() == roles.RoleBorrower {
+		by.st = store.ReadOnly(st)
+	}
 	return &by
 }
 
@@ -182,20 +188,23 @@ func (r *Repo) domain(label string) (*roles.Domain, error) {
 	return d[len(d)-1], nil
 }
 
-// sees reports whether the key can see a domain, or the whole, at all: a writer sees only its own domains.
-func (r *Repo) sees(label string) bool {
-	k := r.Key()
-	return k.Role() != roles.RoleWriter || slices.Contains(k.Domains(), label)
-}
+// sees reports whether the key can see a domain, or the whole, at all: writers and borrowers see only their own domains.
+func (r *Repo) sees(label string) bool { return r.Key().Sees(label) }
 
-// Reads reports whether the key opens content, or only what is said about it.
+// Reads reports whether the key opens all content, or only what is said about it, and what it was lent.
 func (r *Repo) Reads() bool {
 	role := r.Key().Role()
 	return role == roles.RoleOwner || role == roles.RoleReader
 }
 
-// MustRead refuses what needs content if the key opens none. The error matches roles.ErrRole.
-func (r *Repo) MustRead(do string) error { return r.must(do, roles.RoleReader, roles.RoleOwner) }
+// MustRead refuses what needs content if the key opens none. The error matches roles.ErrRole. What a borrower was lent is
+// seen when it is read.
+func (r *Repo) MustRead(do string) error {
+	if r.Key().Role() == roles.RoleBorrower {
+		return nil
+	}
+	return r.must(do, roles.RoleReader, roles.RoleOwner)
+}
 
 // must refuses what the key's role may not do, before anything is tried. The error matches roles.ErrRole.
 func (r *Repo) must(do string, may ...roles.Role) error {
