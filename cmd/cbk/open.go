@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
@@ -41,6 +42,21 @@ func open(c *cli.Context, readOnly bool) (*session, error) {
 
 // openIn is open with the state directory that state makes of the configured one.
 func openIn(c *cli.Context, readOnly bool, state func(string) string) (*session, error) {
+	return openBy(c, readOnly, state, func(cfg *config) (roles.Unlock, error) { return cfg.unlock(c) })
+}
+
+// openLent opens the repository with a loan, and with no key of this machine. Nothing is kept of it: not even what a
+// listing of the lender's domains would leave in the state directory. The loan's bytes belong to it from here on.
+func openLent(c *cli.Context, loan []byte) (*session, error) {
+	nowhere := func(string) string { return "" }
+	return openBy(c, true, nowhere, func(*config) (roles.Unlock, error) {
+		l, err := roles.ParseLoan(loan)
+		return roles.WithLoan(l, time.Now()), err
+	})
+}
+
+// openBy is openIn with what unlock makes of the configuration.
+func openBy(c *cli.Context, readOnly bool, state func(string) string, unlock func(*config) (roles.Unlock, error)) (*session, error) {
 	log, err := logger(c)
 	if err != nil {
 		return nil, err
@@ -58,11 +74,11 @@ func openIn(c *cli.Context, readOnly bool, state func(string) string) (*session,
 		return nil, err
 	}
 	counted, counts := store.Counting(st)
-	unlock, err := cfg.unlock(c)
+	key, err := unlock(cfg)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	r, err := repo.Open(c.Context, counted, unlock, state(cfg.StateDir))
+	r, err := repo.Open(c.Context, counted, key, state(cfg.StateDir))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", cfg.Repository, err), st.Close())
 	}
