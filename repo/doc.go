@@ -26,5 +26,5 @@
 //
 // Init and Open; NewSession to write, NewReader to read, NewChecker to check, Heads to list, Usage and Freed to look at what
 // it takes, Delete, Adopt, GC and SweepFull to take away, RepairIndex to bring back; AddSlot, ExportKey, Revoke, RotateSeal and RetireSeals for keys;
-// AddRecord, Records, AppendAudit and Audit for what is said and done.
+// AddRecord, Records, AppendAudit and Audit for what is said and done; Reader.SessionKeys for a loan to a machine without keys.
 package repo

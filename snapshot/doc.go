@@ -22,5 +22,5 @@
 //
 // Ways in: Take; List, Find and a Filter; Open, then Pages and Content, or SSTables for a listing; Verify and Leave for a
 // check and its record, Status for what all records say; Diff, Growth, Break and Freed for what backups hold and cost;
-// Retention.Plan; AddHold and Holds.
+// Retention.Plan; AddHold and Holds; Lend and EntryOf for a restore on a machine without keys.
 package snapshot
