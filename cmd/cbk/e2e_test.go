@@ -198,7 +198,7 @@ func TestMondayComesBackRowByRowAfterCompactionAndTruncation(t *testing.T) {
 		if diff := cmp.Diff(back.rows, r.dump()); diff != "" {
 			t.Fatalf("%s did not come back row by row (-want +got):\n%s", back.name, diff)
 		}
-		if got.Queried != 3 || len(got.Before) < 3 || len(got.Refused) != 0 {
+		if got.Verified == nil || len(got.Verified.Tables) != 3 || got.Verified.Failures != 0 || len(got.Before) < 1 || len(got.Refused) != 0 {
 			t.Errorf("restore %s: %+v", back.name, got)
 		}
 		for _, dir := range got.Before {

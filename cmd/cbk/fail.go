@@ -15,6 +15,8 @@ import (
 	"cbk/repo/roles"
 	"cbk/repo/store"
 	"cbk/restore"
+	"cbk/restore/fit"
+	"cbk/restore/prove"
 	"cbk/snapshot"
 	"cbk/snapshot/guest"
 )
@@ -97,6 +99,10 @@ var failures = []struct {
 	{is(snapshot.ErrNotFound), failure{exitUsage, "not-found", "cbk list shows what there is"}},
 	{is(pack.ErrNewer), failure{exitFailed, "newer-format", "use a newer cbk"}},
 	{as[*restore.RefusedError], failure{exitRefused, "refused", "restore onto the node of the backup, or use --to"}},
+	{as[*restore.SpaceError], failure{exitRefused, "space", ""}},
+	{as[*fit.RefusedError], failure{exitRefused, "risk", ""}},
+	{as[*fit.UnknownRiskError], failure{exitUsage, "usage", ""}},
+	{as[*prove.UnprovenError], failure{exitFailed, "unproven", "look at what is missing; the same command verifies again, --rollback puts the old files back"}},
 	{as[*restore.UnfinishedError], failure{exitFailed, "unfinished-restore", ""}},
 	{as[*restore.DamagedError], failure{exitDamage, "damage", "cbk check --read-data lists what is hit; restore from another backup"}},
 	{as[*repo.DamageError], failure{exitDamage, "damage", "cbk check --read-data lists what is hit"}},

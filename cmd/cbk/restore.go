@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"cbk/restore"
+	"cbk/restore/prove"
 	"cbk/snapshot"
 )
 
@@ -17,7 +18,7 @@ func restoreCommand() *cli.Command {
 		Flags: commonFlags(slices.Concat([]cli.Flag{nodeFlag(), clusterFlag(),
 			&cli.StringFlag{Name: "to", Usage: "write the node's files into `DIR`, laid out as a data directory"},
 			&cli.BoolFlag{Name: "in-place", Usage: "replace the data of this node; the old files are kept"}},
-			selectionFlags(), endFlags(), []cli.Flag{dryRunFlag(), yesFlag()})...),
+			selectionFlags(), verifyFlags(), endFlags(), []cli.Flag{dryRunFlag(), yesFlag()})...),
 		Action: func(c *cli.Context) error {
 			if ends(c) {
 				return endRestore(c)
@@ -81,16 +82,16 @@ func (s *session) pick(c *cli.Context, b *snapshot.Backup) (*snapshot.Entry, err
 
 // restoreJSON is cbk.restore/1.
 type restoreJSON struct {
-	Schema  string        `json:"schema"`
-	ID      string        `json:"id,omitempty"` // of a restore onto a node
-	Backup  string        `json:"backup"`
-	Node    nodeJSON      `json:"node"`
-	To      string        `json:"to,omitempty"`
-	Files   int           `json:"files"`
-	Bytes   int64         `json:"bytes"`
-	Queried int           `json:"tables_queried"`
-	Before  []string      `json:"before"`
-	Refused []refusedJSON `json:"refused"`
+	Schema   string        `json:"schema"`
+	ID       string        `json:"id,omitempty"` // of a restore onto a node
+	Backup   string        `json:"backup"`
+	Node     nodeJSON      `json:"node"`
+	To       string        `json:"to,omitempty"`
+	Files    int           `json:"files"`
+	Bytes    int64         `json:"bytes"`
+	Verified *prove.Report `json:"verified"` // null for files, and where the node was verified before
+	Before   []string      `json:"before"`
+	Refused  []refusedJSON `json:"refused"`
 
 	AuditHead string `json:"audit_head,omitempty"`
 }

@@ -5,14 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"cbk/cassandra/node"
+	"cbk/cassandra/offline"
+	"cbk/cassandra/schema"
 	"cbk/repo/roles"
 	"cbk/repo/store"
 	"cbk/restore"
+	"cbk/restore/fit"
+	"cbk/restore/prove"
 	"cbk/snapshot"
 )
 
@@ -23,8 +29,13 @@ func restoreInPlace(c *cli.Context, s *session, b *snapshot.Backup, snap *snapsh
 		return err
 	}
 	defer n.Close()
-	opt := restore.Options{Host: n, StateDir: s.cfg.StateDir, Log: s.log}
-	job, err := s.job(c, opt, snap, restore.NewOrder(restore.InPlace, snap, only, time.Now()))
+	opt := restore.Options{Host: n, StateDir: s.cfg.StateDir, Log: s.log, FileSchema: s.fileSchema}
+	if opt.Verify, err = verification(c); err != nil {
+		return err
+	}
+	order := restore.NewOrder(restore.InPlace, snap, only, time.Now())
+	order.Accept = c.StringSlice("accept")
+	job, err := s.job(c, opt, snap, order)
 	if err != nil || job == nil {
 		return err
 	}
@@ -34,16 +45,59 @@ func restoreInPlace(c *cli.Context, s *session, b *snapshot.Backup, snap *snapsh
 	got, err := s.runHeld(c, b, func() (*restore.Outcome, error) { return job.Run(c.Context, snap) })
 	end()
 	head := s.auditIfAllowed(c, err)
-	if err != nil {
+	if got == nil {
 		return err
 	}
 	if c.Bool("json") {
 		doc := document(snap)
-		doc.ID, doc.Files, doc.Bytes, doc.Queried, doc.Before = job.Journal.Plan.ID, got.Files, got.Bytes, got.Queried, got.Before
+		doc.ID, doc.Files, doc.Bytes, doc.Verified, doc.Before = job.Journal.Plan.ID, got.Files, got.Bytes, got.Verified, got.Before
 		doc.AuditHead = head
-		return printJSON(c.App.Writer, doc)
+		return errors.Join(printJSON(c.App.Writer, doc), err)
 	}
-	return printOutcome(c.App.Writer, job.Journal.Plan, got)
+	return errors.Join(printOutcome(c.App.Writer, job.Journal.Plan, got), err)
+}
+
+// fileSchema reads the schema of this node from its files, while it is stopped.
+func (s *session) fileSchema(ctx context.Context) (schema.System, error) {
+	n, err := offline.New(s.cfg.node(), s.log)
+	if err != nil {
+		return schema.System{}, err
+	}
+	return n.System(ctx)
+}
+
+// verifyFlags say how a restored node shows that it has the data.
+func verifyFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "accept", Usage: "do it at the `RISK` that the plan names; may be repeated"},
+		&cli.StringFlag{Name: "verify", Usage: "after the start: hashes (none but those of files, before it), sample partitions, or counts of rows too", DefaultText: "sample"},
+		&cli.StringFlag{Name: "verify-level", Usage: "consistency `LEVEL` of the queries", DefaultText: "LOCAL_ONE"},
+		&cli.StringFlag{Name: "verify-queries", Usage: "also ask the queries of `FILE`, YAML, and compare their answers"},
+	}
+}
+
+func verification(c *cli.Context) (v restore.Verification, err error) {
+	if mode := c.String("verify"); mode != "" {
+		if v.Mode, err = prove.ParseMode(mode); err != nil {
+			return v, usageError("--verify: %w", err)
+		}
+	}
+	if v.Level = c.String("verify-level"); v.Level != "" {
+		if err := node.CheckLevel(v.Level); err != nil {
+			return v, usageError("--verify-level: %w", err)
+		}
+	}
+	if name := c.String("verify-queries"); name != "" {
+		f, err := os.Open(name)
+		if err != nil {
+			return v, usageError("--verify-queries: %w", err)
+		}
+		defer f.Close()
+		if v.Queries, err = prove.ReadQueries(f); err != nil {
+			return v, usageError("--verify-queries %s: %w", name, err)
+		}
+	}
+	return v, nil
 }
 
 // job is the restore that an order means: the interrupted one, or a new one that is planned, printed and confirmed. It is
@@ -64,9 +118,18 @@ func (s *session) job(c *cli.Context, opt restore.Options, snap *snapshot.Snapsh
 	}
 	plan, err := restore.NewPlan(c.Context, snap, opt.Host, o)
 	if err != nil {
+		if refused := (*fit.RefusedError)(nil); errors.As(err, &refused) {
+			for _, r := range refused.Risks {
+				fmt.Fprintf(out, "  !  %s\n", r)
+			}
+		}
 		return nil, err
 	}
 	plan.Print(out)
+	plan.PrintRisks(out)
+	if c.Bool("dry-run") && c.Bool("json") {
+		return nil, printJSON(c.App.Writer, planJSON{Schema: "cbk.restore-plan/1", Plan: plan})
+	}
 	if c.Bool("dry-run") {
 		return nil, nil
 	}
@@ -124,9 +187,20 @@ func (s *session) hold(c *cli.Context, b *snapshot.Backup, by string) (func(cont
 	return func(ctx context.Context) error { return errors.Join(end(ctx), st.Close()) }, nil
 }
 
+// planJSON is cbk.restore-plan/1.
+type planJSON struct {
+	Schema string `json:"schema"`
+	*restore.Plan
+}
+
 func printOutcome(w io.Writer, p *restore.Plan, got *restore.Outcome) error {
-	_, err := fmt.Fprintf(w, "restored %s: %s, %s, each compared with its hash on disk; Cassandra is up, %s answered\n"+
-		"the files of before are kept in\n  %s\ncbk restore --commit %s removes them, --rollback %s puts them back\n", p.Backup, plural(got.Files, "file"),
-		size(got.Bytes), plural(got.Queried, "restored table"), strings.Join(got.Before, "\n  "), p.ID, p.ID)
+	fmt.Fprintf(w, "restored %s: %s, %s, each compared with its hash on disk; Cassandra is up\n", p.Backup, plural(got.Files, "file"), size(got.Bytes))
+	if got.Verified != nil {
+		if err := got.Verified.Text(w); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "the files of before are kept in\n  %s\ncbk restore --commit %s removes them, --rollback %s puts them back\n",
+		strings.Join(got.Before, "\n  "), p.ID, p.ID)
 	return err
 }

@@ -130,7 +130,7 @@ func TestThreeNodesOfSeveralCompressionsComeBackRowByRow(t *testing.T) {
 	all.nodes[0].fails(5, []string{"the backup is of " + hosts[1]}, "restore", "monday", "--in-place", "--yes", "--node", hosts[1])
 	for i, r := range all.nodes {
 		got := doc[restoreJSON](r, "restore", "monday", "--in-place", "--yes", "--node", hosts[i])
-		if got.Node.HostID != hosts[i] || got.Queried != 3 || len(got.Refused) != 0 {
+		if got.Node.HostID != hosts[i] || got.Verified == nil || len(got.Verified.Tables) != 3 || len(got.Refused) != 0 {
 			t.Errorf("restore of node %d: %+v", i+1, got)
 		}
 		if diff := cmp.Diff(want, r.compressions("shop")); diff != "" {
