@@ -34,7 +34,11 @@ func (r *Repo) attempt(ctx context.Context, d *roles.Domain, backup string, from
 		case !there:
 			continue // a root there would be met with a record that is none
 		}
-		if _, err = r.ReadRoot(ctx, name); !Aborted(err) {
+		_, err = r.ReadRoot(ctx, name)
+		switch {
+		case ignoreDamage(err) != nil && !Aborted(err) && !Void(err):
+			return 0, err
+		case !Aborted(err):
 			return 0, ErrSnapshotExists
 		}
 	}
