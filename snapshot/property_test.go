@@ -23,8 +23,8 @@ func TestWhatShouldBeRestorableIsWhateverHappens(t *testing.T) {
 	empty := emptyRepository(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(t, rt, empty)
-		acts := []func(*rapid.T){w.backup, w.backup, w.backup, w.writes, w.deletes, w.collects, w.purges, w.holds, w.clock, w.damage, w.repairs}
-		for range rapid.IntRange(1, 16).Draw(rt, "acts") {
+		acts := []func(*rapid.T){w.backup, w.backup, w.backup, w.writes, w.deletes, w.collects, w.purges, w.purges, w.holds, w.holds, w.clock, w.damage, w.repairs}
+		for range rapid.IntRange(1, 14).Draw(rt, "acts") {
 			acts[rapid.IntRange(0, len(acts)-1).Draw(rt, "act")](rt)
 			w.listsWhatItShould(rt)
 		}
@@ -48,9 +48,18 @@ func (w *world) clock(t *rapid.T) {
 	w.skew = time.Duration(rapid.IntRange(-13, 42*24).Draw(t, "hours")) * time.Hour
 }
 
-// backup is of one node, and while it runs others may delete what it relies on.
+// backup is of one node or of both.
 func (w *world) backup(t *rapid.T) {
-	n, name := w.someNode(t), rapid.SampledFrom(wordsOfWorld).Draw(t, "name")
+	name, who := rapid.SampledFrom(wordsOfWorld).Draw(t, "name"), rapid.IntRange(0, 3).Draw(t, "nodes")
+	for i, n := range w.nodes {
+		if who > 1 || who == i {
+			w.take(t, n, name)
+		}
+	}
+}
+
+// take backs one node up, and while that runs others may delete what it relies on.
+func (w *world) take(t *rapid.T, n *resident, name string) {
 	mode := rapid.SampledFrom([]string{ModeDifferential, ModeDifferential, ModeFull}).Draw(t, "mode")
 	p, want := share{name, n.id.HostID}, n.live()
 	if w.lost[p] {
@@ -161,7 +170,10 @@ func (w *world) complete() (names []string) {
 func (w *world) purges(t *rapid.T) {
 	tr := w.draw(t, func() error { return w.gc(t.Context(), w.open(t, "")) })
 	by := w.open(t, "").By(tr.st)
-	r := Retention{Policy: policy(t), Now: w.now(), Trust: rapid.SampledFrom([]TrustTime{"", TrustStore, TrustClaimed}).Draw(t, "trust")}
+	r := Retention{Policy: Policy{KeepLast: 1, IncompleteGrace: time.Second}, Now: w.now(), Trust: rapid.SampledFrom([]TrustTime{"", TrustStore, TrustClaimed, TrustClaimed}).Draw(t, "trust")}
+	if rapid.Bool().Draw(t, "any policy") {
+		r.Policy = policy(t)
+	}
 	var err error
 	if r.Holds, err = Holds(t.Context(), by); err == nil {
 		r.Backups, err = List(t.Context(), by, func(*repo.DamageError) {})
@@ -267,7 +279,7 @@ func (w *world) look(t *rapid.T, p share) {
 		w.broken[p] = true
 		return
 	}
-	files, err := w.read(t.Context(), w.open(t, ""), &e)
+	files, err := w.read(t.Context(), w.seen, &e)
 	if w.broken[p] = err != nil; err == nil && !maps.Equal(files, w.kept[p]) {
 		t.Fatalf("%v comes back with other bytes", p)
 	}
@@ -346,7 +358,7 @@ func (w *world) missing() (behind []string) {
 
 // compare reads every share: it is what it was, or it was told to be damaged.
 func (w *world) compare(t *rapid.T, told map[share]bool, objects map[string]bool) {
-	found, by := w.listed(t), w.open(t, "")
+	found, by := w.listed(t), w.seen
 	for p, want := range w.kept {
 		e, ok := found[p]
 		if !ok {

@@ -30,6 +30,7 @@ type share struct{ backup, host string }
 type world struct {
 	t     *testing.T // whose directories the nodes lie in
 	st    store.Store
+	seen  *repo.Repo // as it is read, without a cache
 	nodes []*resident
 	skew  time.Duration // of the clock of whoever acts
 
@@ -66,6 +67,7 @@ func newWorld(t *testing.T, end *rapid.T, empty map[string][]byte) *world {
 			end.Fatal(err)
 		}
 	}
+	w.seen = w.open(end, "")
 	for _, host := range []string{hostA, hostB} {
 		n := newNode(t, host, 1)
 		n.members.Members = append(n.members.Members[:0], member(hostA, "NORMAL"), member(hostB, "NORMAL"))
@@ -208,7 +210,7 @@ func (w *world) excused(t *rapid.T, tr *trouble, err error) {
 
 // listed returns the shares that a listing has. What it cannot read must have been injured.
 func (w *world) listed(t *rapid.T) map[share]Entry {
-	all, err := entries(t.Context(), w.open(t, ""), func(d *repo.DamageError) {
+	all, err := entries(t.Context(), w.seen, func(d *repo.DamageError) {
 		if !w.injured[d.Object] {
 			t.Fatalf("list: %v", d)
 		}
