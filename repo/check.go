@@ -34,8 +34,8 @@ type Checker struct {
 	doms    []*roles.Domain   // generations of domains whose shards name packs
 	bad     atomic.Int64      // blobs told to be bad
 
-	missing  map[absent]bool // packs that shards name and that were not listed
-	suspects atomic.Bool     // there are packs to be looked at once more
+	missing  map[absent]uint32 // packs that shards name and that were not listed, with the number of their domain as in held
+	suspects atomic.Bool       // there are packs to be looked at once more
 
 	Blobs    atomic.Int64 // blobs named by shards
 	Read     atomic.Int64 // bytes read from packs
@@ -68,7 +68,7 @@ const checkPacks = 2
 func (r *Repo) NewChecker(inv *Inventory, find Findings) *Checker {
 	shared := &shelf{repo: r, inv: inv, domains: make(map[pack.SessionID]string)}
 	c := &Checker{repo: r, inv: inv, find: find, buffers: make(chan []byte, checkPacks), shelves: map[uint32]*shelf{0: shared},
-		missing: make(map[absent]bool)}
+		missing: make(map[absent]uint32)}
 	for range checkPacks {
 		c.buffers <- nil
 	}
@@ -129,7 +129,30 @@ func (c *Checker) Lost(within string, id pack.ID) bool {
 	if h := inv.pack(id); h != nil {
 		return h.lost
 	}
-	return c.missing[absent{inv.place, id}]
+	return c.missing[absent{inv.place, id}] > 0
+}
+
+// Unreadable calls fn for every pack, but those of copies, that a shard names and of which no blob can be read. Of those
+// that were not listed it looks once more whether they are there.
+func (c *Checker) Unreadable(ctx context.Context, fn func(domain string, id pack.ID)) error {
+	for at, dom := range c.missing {
+		if at.place > 0 {
+			continue
+		}
+		there, err := c.repo.exists(ctx, PackName(at.id))
+		if err != nil {
+			return err
+		}
+		if !there {
+			fn(c.doms[dom-1].Label, at.id)
+		}
+	}
+	for i := range c.inv.packs.all {
+		if h := &c.inv.packs.all[i]; h.place == 0 && h.lost && h.dom > 0 {
+			fn(c.doms[h.dom-1].Label, h.id)
+		}
+	}
+	return nil
 }
 
 // Want notes that a pack is one of those that are to be read, see Reading.

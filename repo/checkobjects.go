@@ -43,7 +43,7 @@ func (c *Checker) trust(ctx context.Context) error {
 	return nil
 }
 
-// records opens pending roots and tombstones, holds, results of checks, and the audit chains.
+// records opens pending roots and tombstones, holds, results of checks, what is wanted, and the audit chains.
 func (c *Checker) records(ctx context.Context) error {
 	for _, name := range c.inv.records {
 		var err error
@@ -62,6 +62,11 @@ func (c *Checker) records(ctx context.Context) error {
 			break
 		}
 		if err := c.repo.Records(ctx, kind, func(_ Record, err error) error { return c.note(err) }); err != nil {
+			return err
+		}
+	}
+	for domain := range c.inv.wanted {
+		if err := c.repo.eachWanted(ctx, domain, func(_ *wantedRecord, err error) error { return c.note(err) }); err != nil {
 			return err
 		}
 	}

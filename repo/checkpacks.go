@@ -99,7 +99,7 @@ func (c *Checker) present(t *shelf, info *pack.Info, dom uint32) {
 	name := t.repo.packName(info.Name)
 	h := t.inv.pack(info.Name)
 	if h == nil {
-		c.missing[absent{t.inv.place, info.Name}] = true
+		c.missing[absent{t.inv.place, info.Name}] = dom
 		c.find.Damage(&DamageError{Object: name, What: missing})
 		return
 	}

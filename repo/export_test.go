@@ -90,3 +90,24 @@ func (r *Repo) ShardPacks(ctx context.Context, name string) ([]pack.Info, error)
 
 // HeldSize is what a check holds for each pack listed.
 const HeldSize = unsafe.Sizeof(held{})
+
+// MaxWantedIDs is what a record of what is wanted may name.
+const MaxWantedIDs = maxWantedIDs
+
+// EncodeWanted and DecodeWanted are what records of what is wanted say.
+var (
+	EncodeWanted = encodeWanted
+	DecodeWanted = decodeWanted
+)
+
+// WantedName is the name of a record of what is wanted.
+func WantedName(domain string, data []byte) string { return wantedName(domain, data) }
+
+// ForgeWanted makes a record of what is wanted, signed by whoever r is.
+func (r *Repo) ForgeWanted(domain string, body []byte) ([]byte, error) {
+	d, err := r.domain(domain)
+	if err != nil {
+		return nil, err
+	}
+	return r.sealSigned(d, pack.ClassRecord, wantedPrefix+domain, body), nil
+}

@@ -128,7 +128,7 @@ func (f *fullCopy) run(ctx context.Context) error {
 		default:
 			return fmt.Errorf("%w: %w", err, ErrCondemned)
 		}
-		if _, err := f.s.cache.Sync(ctx, source{Repo: f.s.repo, dom: f.s.dom, writing: true}, f.s.dom.Label); err != nil {
+		if _, err := f.s.cache.Sync(ctx, f.s.source(), f.s.dom.Label); err != nil {
 			return err
 		}
 	}
@@ -142,7 +142,7 @@ func (f *fullCopy) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	src := source{Repo: f.s.repo, dom: f.s.dom, writing: true}
+	src := f.s.source()
 	for _, name := range shards {
 		packs, err := src.ReadShard(ctx, name)
 		if vanished(err) {

@@ -34,7 +34,7 @@ type GCResult struct {
 	Aborted        int   // dead sessions ended
 	AbortsLost     int   // sessions that committed while they were being ended
 	EpochsTaken    int   // times another keeper was first
-	Tidied         int   // pending roots removed, and parts of dead roots
+	Tidied         int   // pending roots removed, parts of dead roots, and records of wanted blobs that have done their work
 	ShardsRemoved  int
 	Epochs         []string // names of the tombstones that were made
 }
@@ -87,7 +87,7 @@ func (k *keeper) pass(ctx context.Context) error {
 	if ignoreFull(uncopied) != nil {
 		return uncopied
 	}
-	return errors.Join(crowded, uncopied, k.sweep(ctx), k.removeParts(ctx))
+	return errors.Join(crowded, uncopied, k.sweep(ctx), k.removeParts(ctx), k.dropWanted(ctx))
 }
 
 // ignoreFull drops the error of a store that has no room.

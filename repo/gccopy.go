@@ -42,8 +42,14 @@ func (k *keeper) rescueOnce(ctx context.Context) error {
 	// What comes needs the memory of the table: packs as they are read and written, shards as they are rewritten.
 	k.world, k.held, w.held = w, nil, nil
 	c := &copier{keeper: k, key: key, shard: -1}
+	stuck := make(map[int]bool)
 	for _, s := range need {
-		if err := c.from(ctx, s); err != nil {
+		err := c.from(ctx, s)
+		if isDamage(err) && w.packs[s.pack].claimed {
+			stuck[s.pack] = true // told by the check that asked for its blobs; it stays, and the others need not wait
+			continue
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -51,7 +57,7 @@ func (k *keeper) rescueOnce(ctx context.Context) error {
 		return err
 	}
 	for i := range w.packs {
-		w.packs[i].kept = false
+		w.packs[i].kept = stuck[i]
 	}
 	return nil
 }

@@ -45,7 +45,14 @@ func (k *keeper) plan(ctx context.Context, w *world) (*gcPlan, error) {
 		switch {
 		case p.condemned:
 		case live[n] == 0:
-			dead = append(dead, n)
+			goes, err := k.mayGo(ctx, &w.packs[n])
+			if err != nil {
+				return nil, err
+			}
+			if goes {
+				dead = append(dead, n)
+			}
+		case p.claimed: // nothing is copied out of what may be damaged
 		case p.thin(live[n]):
 			thin = append(thin, n)
 		}

@@ -30,7 +30,10 @@ type keeper struct {
 
 	leaving map[Place]bool // roots whose deletion is being thought of
 	theirs  needs          // what they name
-	others  bitset         // what is needed without them, of world.held
+	stale   []string       // records of what is wanted that name no pack which a shard names
+	judged  map[pack.ID]bool
+	read    int    // packs read to judge them
+	others  bitset // what is needed without them, of world.held
 
 	mu     sync.Mutex // of the two below, while requests are under way
 	res    *GCResult
@@ -68,6 +71,7 @@ type packState struct {
 	content   uint64 // stored bytes of its blobs
 	condemned bool
 	kept      bool // condemned, and a backup needs a blob that has no other holder and could not be copied
+	claimed   bool // a record of what is wanted says that it cannot be read, or not all of it
 }
 
 // goes reports whether a sweep may delete a pack: nothing in it is needed from there.
@@ -172,7 +176,7 @@ func (k *keeper) load(ctx context.Context, w *world) error {
 	}
 	w.held.sort()
 	slices.SortFunc(w.refs, func(a, b segment) int { return cmp.Or(bytes.Compare(a.id[:], b.id[:]), cmp.Compare(a.pack, b.pack)) })
-	return nil
+	return k.doubt(ctx, w, number)
 }
 
 // lostOf finds out which sessions nobody can open any more, each once.

@@ -182,6 +182,52 @@ func (rd *Reader) eachPack(ctx context.Context, fn func(*pack.Info, *book) error
 	return moved, nil
 }
 
+// maxElsewhere bounds the blobs for which Elsewhere looks: 100 MiB.
+const maxElsewhere = maxBadBlobs
+
+// Elsewhere returns, of the blobs that bad says a pack does not hold as written, those that another pack holds, and which. It
+// goes through the shards twice. Of more than a million such blobs it looks for some.
+func (rd *Reader) Elsewhere(ctx context.Context, bad func(holder, blob pack.ID) bool) (map[pack.ID]pack.ID, error) {
+	ids := make(map[pack.ID]bool)
+	err := rd.eachEntry(ctx, func(holder, blob pack.ID) {
+		if len(ids) < maxElsewhere && bad(holder, blob) {
+			ids[blob] = true
+		}
+	})
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	found := make(map[pack.ID]pack.ID)
+	return found, rd.eachEntry(ctx, func(holder, blob pack.ID) {
+		if ids[blob] && !bad(holder, blob) {
+			found[blob] = holder
+		}
+	})
+}
+
+// eachEntry calls fn for every blob of every pack that a shard names which can be read.
+func (rd *Reader) eachEntry(ctx context.Context, fn func(holder, blob pack.ID)) error {
+	names, err := rd.repo.ListShards(ctx, rd.label)
+	if err != nil {
+		return fmt.Errorf("list index shards: %w", err)
+	}
+	for _, name := range names {
+		shard, err := rd.repo.readShard(ctx, name)
+		if isDamage(err) {
+			continue // noted when it was loaded, or gone since
+		}
+		if err != nil {
+			return err
+		}
+		for i := range shard.packs {
+			for _, e := range shard.packs[i].Entries {
+				fn(shard.packs[i].Name, e.ID)
+			}
+		}
+	}
+	return nil
+}
+
 // book returns that of a generation of keys, nil for one younger than the reader.
 func (rd *Reader) book(generation uint32) *book {
 	for i := range rd.books {

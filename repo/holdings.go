@@ -30,7 +30,7 @@ const partBits = 12
 type holder struct {
 	tag
 	pack   uint32 // number in world.packs
-	stored uint32 // bytes; its top bit, far above the size of any blob: nobody can open the session any more
+	stored uint32 // bytes; its top bit, far above the size of any blob: nobody can open the session any more, or a check could not read it
 }
 
 // tag stands for the id of a blob.
@@ -112,6 +112,18 @@ func (h *holdings) of(id pack.ID) (group []holder, first int) {
 		to++
 	}
 	return p[from:to], h.first[t.part()] + from
+}
+
+// doubt marks the holders that a pack is of blobs, of all it holds where blobs is nil, as one that cannot be read.
+func (h *holdings) doubt(pack uint32, blobs lacking) {
+	for id := range blobs {
+		group, _ := h.of(id)
+		for i := range group {
+			if group[i].pack == pack {
+				group[i].stored |= lostHolder
+			}
+		}
+	}
 }
 
 // each calls fn for each holder with its number.

@@ -22,8 +22,9 @@ type Inventory struct {
 	keys     []string
 	trust    []string
 	sessions []string
-	records  []string // pending roots and tombstones
-	said     bool     // there are holds or results of checks
+	records  []string        // pending roots and tombstones
+	said     bool            // there are holds or results of checks
+	wanted   map[string]bool // domains with records of what is wanted
 	shards   map[string][]string
 	packs    *packList // shared by all copies
 	place    uint32    // whose packs this inventory's are
@@ -37,7 +38,7 @@ type Inventory struct {
 
 func newInventory() *Inventory {
 	return &Inventory{shards: make(map[string][]string), packs: &packList{}, copies: make(map[pack.ID]*Inventory),
-		deleted: make(map[string]bool), seen: make(map[string]bool)}
+		wanted: make(map[string]bool), deleted: make(map[string]bool), seen: make(map[string]bool)}
 }
 
 // Inventory lists the repository.
@@ -105,6 +106,8 @@ func (inv *Inventory) add(kind Kind, i store.Info) {
 		inv.sessions = append(inv.sessions, i.Name)
 	case KindRecord:
 		inv.said = true
+	case KindWanted:
+		inv.wanted[domainOf(i.Name)] = true
 	case KindPending, KindEpoch:
 		inv.records = append(inv.records, i.Name)
 	case KindPack:

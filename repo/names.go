@@ -29,7 +29,7 @@ const (
 	KindDeleted // a deletion record
 	KindSession // a session key, sealed anew
 	KindRecord  // a hold, the result of a check
-	KindWanted  // blobs that a pack lacks
+	KindWanted  // packs and blobs that a check could not read
 	KindAudit   // a record of what was done, in the chain of who did it
 	KindFull    // a part of a self-contained copy, see SplitFull
 )
@@ -47,6 +47,7 @@ const (
 	sessionPrefix = "sessions/"
 	fullPrefix    = "full/"
 	auditPrefix   = "audit/"
+	wantedPrefix  = "wanted/"
 	maxDomain     = 64
 	domainLetter  = `[a-z0-9][a-z0-9.-]{0,63}`
 )
@@ -128,8 +129,8 @@ func classifyInDomain(folder, last string) Kind {
 	return Stranger
 }
 
-// byID are the folders whose objects lie below a domain and are named by a snapshot id; those of wanted blobs by the id of
-// the pack that lacks them.
+// byID are the folders whose objects lie below a domain and are named by a snapshot id; those of what is wanted by the hash
+// of their bytes.
 var byID = map[string]Kind{"snapshots": KindRoot, "pending": KindPending, "deleted": KindDeleted, "wanted": KindWanted}
 
 // SplitFull takes the name of an object in a self-contained copy, full/<snapshot id>/<inner>, apart.

@@ -48,12 +48,14 @@ type Session struct {
 	packs   *packer
 
 	view    *epochs                 // tombstones as read at W1
+	wanted  *wants                  // what checks could not read, as read at W1
 	lost    map[pack.SessionID]bool // earlier sessions that no seal key in use opens
 	checked Free                    // what is known of the backup's name
 
 	mu      sync.Mutex
 	claimed map[pack.ID]struct{} // blobs of this session that no shard in the store names yet
 	relied  map[pack.ID]struct{} // packs that hold what was called known, and those put by this session
+	putBack int                  // blobs stored again because a check could not read their holder
 
 	copied Copied // into a self-contained copy
 
@@ -92,6 +94,11 @@ func (r *Repo) NewSession(ctx context.Context, domain string) (*Session, error) 
 	if err != nil {
 		return nil, err
 	}
+	// Before the shards too: whatever was put back since has a shard that the record was before.
+	wanted, err := r.wanted(ctx, domain)
+	if err != nil {
+		return nil, err
+	}
 	cache, err := r.openCache(d, true)
 	if err != nil {
 		return nil, err
@@ -100,10 +107,10 @@ func (r *Repo) NewSession(ctx context.Context, domain string) (*Session, error) 
 	if err != nil {
 		return nil, errors.Join(err, cache.Close())
 	}
-	s := &Session{repo: r, dom: d, cache: cache, key: key, sealed: sealed, view: view, claimed: make(map[pack.ID]struct{}),
+	s := &Session{repo: r, dom: d, cache: cache, key: key, sealed: sealed, view: view, wanted: wanted, claimed: make(map[pack.ID]struct{}),
 		relied: make(map[pack.ID]struct{}), width: runtime.GOMAXPROCS(0),
 		seal: pack.Sealer{Codec: codec, Repository: r.id, Domain: domain, Hasher: d.Hasher}}
-	newest, err := source{Repo: r, dom: d, writing: true}.sync(ctx, cache)
+	newest, err := s.source().sync(ctx, cache)
 	if err == nil {
 		s.lost, err = r.lostSessions(ctx, domain, cache)
 	}
@@ -114,6 +121,11 @@ func (r *Repo) NewSession(ctx context.Context, domain string) (*Session, error) 
 	s.packs = newPacker(s, newest)
 	s.startWorkers(s.width)
 	return s, nil
+}
+
+// source gives the shards that count for the session.
+func (s *Session) source() source {
+	return source{Repo: s.repo, dom: s.dom, writing: true, wanted: s.wanted}
 }
 
 func (s *Session) startWorkers(n int) {
@@ -189,7 +201,18 @@ func (s *Session) claim(id pack.ID) (bool, error) {
 		return false, err
 	}
 	s.claimed[id] = struct{}{}
-	return true, nil
+	holder, ok, err := s.cache.Holder(id)
+	if s.wanted.dropped[id] || ok && s.wanted.names(holder, id) {
+		s.putBack++
+	}
+	return err == nil, err
+}
+
+// PutBack counts the blobs that were stored again because a check could not read their holder.
+func (s *Session) PutBack() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.putBack
 }
 
 // DataSizes are the chunk sizes for Data.db, as the repository was made with them.
@@ -208,10 +231,10 @@ func (s *Session) Known(id pack.ID) (bool, error) {
 	return s.held(id)
 }
 
-// held reports whether a pack that no tombstone condemns holds a blob, and remembers that the session relies on it.
+// held reports whether a pack that no tombstone condemns and no check complains of holds a blob, and remembers that the session relies on it.
 func (s *Session) held(id pack.ID) (bool, error) {
 	holder, ok, err := s.cache.Holder(id)
-	if err != nil || !ok || s.view.condemned[holder] {
+	if err != nil || !ok || s.view.condemned[holder] || s.wanted.names(holder, id) {
 		return false, err
 	}
 	if len(s.lost) > 0 {

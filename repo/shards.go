@@ -48,6 +48,8 @@ type source struct {
 	// writing leaves out what revoked keys signed: before or after cannot be told, and a backup must not rely on blobs
 	// that somebody with a stolen key may have made up. A reader compares each blob with its id and needs no such care.
 	writing bool
+	// wanted, if set, leaves out holders that a check could not read.
+	wanted *wants
 	// damaged, if set, is given shards that are not as written, and they are left out; otherwise they are errors.
 	damaged func(*DamageError)
 	// vanished, if set, is told that a shard went after it was listed.
@@ -87,7 +89,7 @@ func (s source) ReadShard(ctx context.Context, name string) ([]pack.Info, error)
 	if shard.dom.Generation != s.dom.Generation || s.writing && shard.revoked {
 		return []pack.Info{}, nil
 	}
-	return shard.packs, nil
+	return s.wanted.sound(shard.packs), nil
 }
 
 // ListShards implements index.Source.
