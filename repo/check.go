@@ -132,9 +132,9 @@ func (c *Checker) Lost(within string, id pack.ID) bool {
 	return c.missing[absent{inv.place, id}] > 0
 }
 
-// Unreadable calls fn for every pack, but those of copies, that a shard names and of which no blob can be read. Of those
-// that were not listed it looks once more whether they are there.
-func (c *Checker) Unreadable(ctx context.Context, fn func(domain string, id pack.ID)) error {
+// Unsound calls fn for every pack, but those of copies, that a shard names and that is not there or not as it was written:
+// what can still be read of one is better kept in another. It looks once more for those that were not listed.
+func (c *Checker) Unsound(ctx context.Context, fn func(domain string, id pack.ID)) error {
 	for at, dom := range c.missing {
 		if at.place > 0 {
 			continue
@@ -148,7 +148,7 @@ func (c *Checker) Unreadable(ctx context.Context, fn func(domain string, id pack
 		}
 	}
 	for i := range c.inv.packs.all {
-		if h := &c.inv.packs.all[i]; h.place == 0 && h.lost && h.dom > 0 {
+		if h := &c.inv.packs.all[i]; h.place == 0 && (h.lost || h.altered) && h.dom > 0 {
 			fn(c.doms[h.dom-1].Label, h.id)
 		}
 	}

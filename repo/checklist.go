@@ -23,6 +23,7 @@ type held struct {
 
 	wanted  bool // what is checked relies on it
 	lost    bool // none of its blobs can be read
+	altered bool // its bytes do not match its name
 	suspect bool // to be looked at once more, by what its shard says
 }
 

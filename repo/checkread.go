@@ -102,6 +102,7 @@ func (c *Checker) readPack(ctx context.Context, h *held) error {
 	name := in.packName(h.id)
 	err := c.withPack(ctx, name, h.size, func(data []byte) error {
 		whole := pack.Name(data) == h.id
+		h.altered = !whole
 		switch {
 		case !whole && h.dom == 0:
 			c.find.Damage(&DamageError{Object: name, What: "its bytes do not match its name (no index shard names it)"})

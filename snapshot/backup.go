@@ -72,6 +72,7 @@ type Result struct {
 	DamagedNames []Damaged   // at most 1000 of DamagedSSTables
 	CommitLog    int64       // bytes a stopped node had not flushed: not in the backup
 	Overtaken    int         // times that gc made the backup store something again
+	PutBack      int         // blobs that a check could not read and that are in the repository again
 	SnapshotLeft string      // tag of a Cassandra snapshot that is still there, "" if it was cleared
 	ClearFailure error       // why it could not be cleared, nil if it was to be kept
 }
@@ -108,6 +109,7 @@ type backup struct {
 	at        string          // name of the root that was created last
 	overtaken int
 	before    int64 // bytes put by sessions that gc overtook
+	restored  int   // blobs put back by them
 
 	// streams has room for each SSTable that is read at a time, whatever their pages.
 	streams chan struct{}
@@ -162,7 +164,7 @@ func Take(ctx context.Context, r *repo.Repo, src Source, opt Options) (res *Resu
 		b.opt.Log.Warn("local cache not tidied", "error", err)
 	}
 	res.Catalogue, res.Copied, res.Overtaken, res.Recipes = b.cat, b.s.Copied(), b.overtaken, b.uses.sorted()
-	res.Root = b.at
+	res.Root, res.PutBack = b.at, b.restored+b.s.PutBack()
 	res.DamagedNames, res.Found, res.CommitLog = b.damaged.list, b.desc.Found, b.desc.CommitLog
 	return res, nil
 }
@@ -325,7 +327,7 @@ func (b *backup) store(ctx context.Context, taken *taken) error {
 }
 
 func (b *backup) reopen() (err error) {
-	stored := b.s.Stored()
+	stored, restored := b.s.Stored(), b.s.PutBack()
 	if err := b.s.Close(); err != nil {
 		return err
 	}
@@ -333,7 +335,7 @@ func (b *backup) reopen() (err error) {
 	if b.s, err = b.repo.NewSession(b.lasting, b.domain); err != nil {
 		return err
 	}
-	b.before += stored
+	b.before, b.restored = b.before+stored, b.restored+restored
 	b.facts, err = openFacts(b.s, b.opt.Now())
 	return err
 }

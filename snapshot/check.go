@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -56,6 +57,8 @@ type Report struct {
 
 	Damage      []Damage // by object, at most maxObjects
 	DamageTotal int      // all of them; beyond maxObjects one may count several times
+	Mended      []Damage // packs of which nothing is needed that they have lost, and that are asked for
+	Wanted      []WantedBack
 	Hurt        []HurtBackup
 	Untouched   int // node snapshots that no damage hits
 	Roots       RootsSeen
@@ -85,13 +88,19 @@ type check struct {
 
 	mu  sync.Mutex
 	by  map[string]*Damage
-	bad map[blobKey]string // the damaged object that takes a blob with it
+	bad map[badBlob]bool // what cannot be read of packs that are not lost as a whole
+
+	others   map[pack.ID]pack.ID // see elsewhere
+	othersOf *repo.Reader
+	labels   map[string]map[string]bool // node names by domain
 
 	hurts  // by backup
 	inside insides
 
 	refs   *refCheck // of the node snapshot being walked
 	faults int       // met so far
+
+	mended map[string]bool // objects of Report.Mended
 
 	seen map[blobKey]bool // recipes whose content has been compared and found right
 	read int64
@@ -108,7 +117,7 @@ func Check(ctx context.Context, r *repo.Repo, readData bool) (*Report, error) {
 // Verify is Check of what the options say. The error matches ErrNotFound for a backup that is not there.
 func Verify(ctx context.Context, r *repo.Repo, opt CheckOptions) (*Report, error) {
 	c := &check{repo: r, opt: opt, rep: &Report{Started: opt.Now(), Level: LevelStructure, Readable: r.Reads()},
-		by: make(map[string]*Damage), bad: make(map[blobKey]string), seen: make(map[blobKey]bool)}
+		by: make(map[string]*Damage), bad: make(map[badBlob]bool), labels: make(map[string]map[string]bool), seen: make(map[blobKey]bool)}
 	if opt.ReadData {
 		c.rep.Level, c.rep.Kind = LevelData, Unaltered
 		if r.Reads() {
@@ -120,6 +129,9 @@ func Verify(ctx context.Context, r *repo.Repo, opt CheckOptions) (*Report, error
 		return nil, err
 	}
 	if err := c.run(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.ask(ctx); err != nil {
 		return nil, err
 	}
 	c.finish()
@@ -213,9 +225,16 @@ func (c *check) finish() {
 			r.DamageTotal-- // another backup's
 			continue
 		}
+		if c.mended[d.Object] {
+			r.DamageTotal--
+			r.Mended = append(r.Mended, *d)
+			continue
+		}
 		r.Damage = append(r.Damage, *d)
 	}
-	slices.SortFunc(r.Damage, func(a, b Damage) int { return strings.Compare(a.Object, b.Object) })
+	byObject := func(a, b Damage) int { return strings.Compare(a.Object, b.Object) }
+	slices.SortFunc(r.Damage, byObject)
+	slices.SortFunc(r.Mended, byObject)
 	r.Hurt, r.Untouched, r.Backups, r.Roots = c.hurts.tell()
 	r.Inside = c.inside.tell()
 	r.Finished = c.opt.Now()
@@ -245,7 +264,9 @@ func (c *check) Damage(d *repo.DamageError) {
 func (c *check) BadBlob(domain string, id pack.ID, object string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.bad[blobKey{domain, repo.CopyOf(object), id}] = object
+	if holder, err := pack.ParseID(path.Base(object)); err == nil {
+		c.bad[badBlob{blobKey{domain, repo.CopyOf(object), id}, holder}] = true
+	}
 }
 
 // NotChecked says in words what the check did not look at.

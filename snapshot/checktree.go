@@ -178,6 +178,7 @@ func (h *hurts) tell() (out []HurtBackup, untouched, all int, roots RootsSeen) {
 // forget makes ready for following the backups once more.
 func (c *check) forget() {
 	c.hurts = hurts{}
+	c.othersOf = nil
 	c.rep.Void = nil
 	for _, d := range c.by {
 		d.Hits, d.HitsTotal = []Hit{}, 0

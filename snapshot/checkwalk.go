@@ -57,6 +57,7 @@ func (c *check) root(ctx context.Context, rd *repo.Reader, name string) error {
 		return err
 	}
 	c.enter(e)
+	c.label(e)
 	if e.root.Full {
 		return c.copied(ctx, e)
 	}
@@ -282,14 +283,17 @@ func (c *check) findBlob(ctx context.Context, rd *repo.Reader, e *Entry, id pack
 		return err
 	}
 	within := e.root.Copy()
-	if c.objects.Lost(within, loc.Pack) {
-		return &repo.DamageError{Object: within + repo.PackName(loc.Pack), What: "not one of its blobs can be read"}
+	if fault := c.unsound(e, within, loc.Pack, id); fault != nil {
+		others, err := c.elsewhere(ctx, rd, e)
+		if err != nil {
+			return err
+		}
+		other, ok := others[id]
+		if !ok {
+			return fault
+		}
+		loc.Pack = other
 	}
 	c.objects.Want(within, loc.Pack)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if object, ok := c.bad[e.blob(id)]; ok {
-		return &repo.DamageError{Object: object, What: "damaged"}
-	}
 	return nil
 }
