@@ -43,7 +43,7 @@ func (c *Checker) trust(ctx context.Context) error {
 	return nil
 }
 
-// records opens pending roots and tombstones, holds, results of checks, what is wanted, and the audit chains.
+// records opens pending roots and tombstones, holds, results of checks, losses, what is wanted, and the audit chains.
 func (c *Checker) records(ctx context.Context) error {
 	for _, name := range c.inv.records {
 		var err error
@@ -57,7 +57,7 @@ func (c *Checker) records(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, kind := range []RecordKind{HoldRecord, CheckRecord} {
+	for _, kind := range recordKinds {
 		if !c.inv.said {
 			break
 		}

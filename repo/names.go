@@ -3,6 +3,7 @@ package repo
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,7 +29,7 @@ const (
 	KindEpoch   // a tombstone
 	KindDeleted // a deletion record
 	KindSession // a session key, sealed anew
-	KindRecord  // a hold, the result of a check
+	KindRecord  // a hold, the result of a check, a loss
 	KindWanted  // packs and blobs that a check could not read
 	KindAudit   // a record of what was done, in the chain of who did it
 	KindFull    // a part of a self-contained copy, see SplitFull
@@ -97,7 +98,7 @@ func classifyTop(folder, last string) Kind {
 		return KindKey
 	case folder == "trust" && isNumber(last):
 		return KindTrust
-	case (RecordKind(folder) == HoldRecord || RecordKind(folder) == CheckRecord) && isID(last):
+	case slices.Contains(recordKinds, RecordKind(folder)) && isID(last):
 		return KindRecord
 	}
 	return Stranger

@@ -16,10 +16,11 @@ import (
 // RecordKind is the folder of records that say something about the repository as a whole.
 type RecordKind string
 
-// The kinds of records: holds that keep backups from being removed, and results of checks.
+// The kinds of records: holds that keep backups from being removed, results of checks, and what is known to be lost.
 const (
 	HoldRecord  RecordKind = "holds"
 	CheckRecord RecordKind = "checks"
+	LostRecord  RecordKind = "lost"
 )
 
 // MaxRecord bounds the body of a record: the result of a check that names 500,000 packs, 32 TB, by their hashes.
@@ -37,6 +38,8 @@ type Record struct {
 	Revoked bool   // the author's key was revoked, before or after
 	Body    []byte // the caller's
 }
+
+var recordKinds = []RecordKind{HoldRecord, CheckRecord, LostRecord}
 
 var recorders = []roles.Role{roles.RoleOwner, roles.RoleKeeper, roles.RoleReader}
 

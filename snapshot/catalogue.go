@@ -26,6 +26,7 @@ type Entry struct {
 	Root   string // object name
 	Domain string
 	Stored time.Time // by the store's clock; zero where it does not say
+	Losses []Loss    // that are known and stand; only of backups that List returned
 	root   *repo.Root
 	seen   *ring.Ring // by the node, or as much of it as matters to a listing; nil where it is not known
 }
@@ -176,7 +177,7 @@ func (e *Entry) whole(ctx context.Context, r *repo.Repo) (*Entry, error) {
 		err = &repo.DamageError{Object: e.Root, What: "became a part of another root"}
 	}
 	if err == nil {
-		full.Stored = e.Stored
+		full.Stored, full.Losses = e.Stored, e.Losses
 	}
 	return full, err
 }
@@ -205,9 +206,18 @@ func List(ctx context.Context, r *repo.Repo, damaged func(*repo.DamageError)) ([
 	if err != nil {
 		return nil, fmt.Errorf("list backups: %w", err)
 	}
+	losses, err := Losses(ctx, r)
+	var damage *repo.DamageError
+	if errors.As(err, &damage) {
+		damaged(damage)
+	} else if err != nil {
+		return nil, fmt.Errorf("list backups: %w", err)
+	}
+	lost := standing(losses)
 	type key struct{ cluster, name string }
 	groups := make(map[key]*Backup)
 	for _, e := range all {
+		e.Losses = lost[e.Root]
 		k := key{e.Cluster, e.Backup}
 		if groups[k] == nil {
 			groups[k] = &Backup{Name: e.Backup, Cluster: e.Cluster, Partial: len(r.Key().Domains()) > 0}

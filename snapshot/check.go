@@ -57,6 +57,8 @@ type Report struct {
 
 	Damage      []Damage // by object, at most maxObjects
 	DamageTotal int      // all of them; beyond maxObjects one may count several times
+	Known       []Damage // whose every hit is known to be lost
+	Found       []Loss   // that were known to be lost and are sound again
 	Mended      []Damage // packs of which nothing is needed that they have lost, and that are asked for
 	Wanted      []WantedBack
 	Hurt        []HurtBackup
@@ -74,7 +76,7 @@ type PacksRead struct {
 	Ended               bool // by the budget
 }
 
-// OK reports whether nothing was found damaged: neither the repository, nor an SSTable in it that was not known to be.
+// OK reports whether nothing was found damaged that was not known to be lost: neither the repository, nor an SSTable in it that was not known to be.
 func (r *Report) OK() bool { return r.DamageTotal == 0 && r.Inside.News == 0 }
 
 // check collects damage by object. It is the Findings of the repository's check.
@@ -100,7 +102,9 @@ type check struct {
 	refs   *refCheck // of the node snapshot being walked
 	faults int       // met so far
 
-	mended map[string]bool // objects of Report.Mended
+	mended map[string]bool   // objects of Report.Mended
+	marks  map[string][]Loss // that stand, by root
+	met    map[string]bool   // roots that are marked and were followed
 
 	seen map[blobKey]bool // recipes whose content has been compared and found right
 	read int64
@@ -144,6 +148,9 @@ func (c *check) prepare(ctx context.Context) (err error) {
 		if err := c.choose(ctx); err != nil {
 			return err
 		}
+	}
+	if err := c.learn(ctx); err != nil {
+		return err
 	}
 	if c.inv, err = c.repo.Inventory(ctx); err != nil {
 		return err
@@ -225,6 +232,11 @@ func (c *check) finish() {
 			r.DamageTotal-- // another backup's
 			continue
 		}
+		if d.HitsTotal > 0 && d.known == d.HitsTotal {
+			r.DamageTotal--
+			r.Known = append(r.Known, *d)
+			continue
+		}
 		if c.mended[d.Object] {
 			r.DamageTotal--
 			r.Mended = append(r.Mended, *d)
@@ -235,6 +247,8 @@ func (c *check) finish() {
 	byObject := func(a, b Damage) int { return strings.Compare(a.Object, b.Object) }
 	slices.SortFunc(r.Damage, byObject)
 	slices.SortFunc(r.Mended, byObject)
+	slices.SortFunc(r.Known, byObject)
+	r.Found = c.found()
 	r.Hurt, r.Untouched, r.Backups, r.Roots = c.hurts.tell()
 	r.Inside = c.inside.tell()
 	r.Finished = c.opt.Now()

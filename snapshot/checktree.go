@@ -40,6 +40,7 @@ type Damage struct {
 	What      string `json:"what"`
 	Hits      []Hit  `json:"hits"`
 	HitsTotal int    `json:"hits_total"`
+	known     int    // of the hits
 }
 
 // HurtBackup is a backup that damage hits. Of the nodes that are not named everything can be restored.
@@ -58,8 +59,12 @@ type HurtNode struct {
 	Texts     []string    `json:"texts,omitempty"` // schema, roles or configuration files
 	Tables    []HurtTable `json:"tables"`
 	Untouched *int        `json:"tables_untouched"` // nil: not known
+	Known     bool        `json:"known"`            // all of it is known to be lost
 	total     int
 	key       hurtKey
+	root      string
+	objects   []string // that hit it, at most maxLostObjects
+	marks     []Loss
 }
 
 // HurtTable is a table in which something is lost.
@@ -102,7 +107,7 @@ func (h *hurts) enter(e *Entry) {
 		h.met, h.roots = make(map[hurtKey]int), sha256.New()
 	}
 	key := hurtKey{e.Cluster, e.Backup}
-	h.now = &HurtNode{Node: e.Catalogue.Node, HostID: e.HostID, Tables: []HurtTable{}, total: e.Tables, key: key}
+	h.now = &HurtNode{Node: e.Catalogue.Node, HostID: e.HostID, Tables: []HurtTable{}, Known: true, total: e.Tables, key: key, root: e.Root}
 	h.met[key]++
 	h.total++
 	line := fmt.Sprintf("%s  %s", pack.ID(e.root.Hash), e.Root)
@@ -181,7 +186,7 @@ func (c *check) forget() {
 	c.othersOf = nil
 	c.rep.Void = nil
 	for _, d := range c.by {
-		d.Hits, d.HitsTotal = []Hit{}, 0
+		d.Hits, d.HitsTotal, d.known = []Hit{}, 0, 0
 	}
 }
 
@@ -208,11 +213,15 @@ func (c *check) hit(err error, h Hit) error {
 	defer c.mu.Unlock()
 	c.faults++
 	c.hurts.note(h)
+	known := c.recognize(damage.Object, h)
 	d := c.entry(damage.Object, damage.What)
 	if d == nil {
 		return nil
 	}
 	d.HitsTotal++
+	if known {
+		d.known++
+	}
 	if len(d.Hits) < maxHits && c.hurts.held < maxHitsHeld {
 		c.hurts.held++
 		d.Hits = append(d.Hits, h)

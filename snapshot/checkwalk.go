@@ -58,6 +58,7 @@ func (c *check) root(ctx context.Context, rd *repo.Reader, name string) error {
 	}
 	c.enter(e)
 	c.label(e)
+	c.remember(e)
 	if e.root.Full {
 		return c.copied(ctx, e)
 	}

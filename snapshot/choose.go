@@ -103,10 +103,10 @@ func choose(all []Backup, name, cluster string) (*Backup, error) {
 }
 
 // Whole reports whether a backup is all that can be asked of the nodes that the key sees: complete or, where it sees only
-// some, with every table of those.
+// some, with every table of those, and nothing of it is known to be lost.
 func (b *Backup) Whole() bool {
 	lack, _ := b.Flaws()
-	return !b.Selected() && (b.Complete() || b.Partial && lack == 0)
+	return b.Intact() && !b.Selected() && (b.Complete() || b.Partial && lack == 0)
 }
 
 // Bounds of annotations: with the names of backup, cluster and node they fit into a catalogue entry.

@@ -195,12 +195,20 @@ func (r *Retention) incomplete(it *item, later []*item, now time.Time) {
 	})
 	switch {
 	case now.Sub(it.ended) <= grace:
-		it.keep("incomplete, and younger than %s", Span(grace))
+		it.keep("%s, and younger than %s", it.lacks(), Span(grace))
 	case i < 0:
-		it.keep("incomplete, but no later one is complete")
+		it.keep("%s, but no later one is complete", it.lacks())
 	default:
-		it.Why = []string{fmt.Sprintf("incomplete for more than %s; %s is complete", Span(grace), later[i].Name)}
+		it.Why = []string{fmt.Sprintf("%s for more than %s; %s is complete", it.lacks(), Span(grace), later[i].Name)}
 	}
+}
+
+// lacks says why a backup does not count.
+func (i *item) lacks() string {
+	if !i.Intact() {
+		return "damaged"
+	}
+	return "incomplete"
 }
 
 // protect keeps what is held or locked.

@@ -182,10 +182,10 @@ func (b *Backup) selection() (id string, ok bool) {
 	return id, true
 }
 
-// whole reports whether a backup counts: nothing is missing of what its nodes chose alike.
+// whole reports whether a backup counts: nothing is missing of what its nodes chose alike, or known to be lost.
 func (b *Backup) whole() bool {
 	_, ok := b.selection()
-	return ok && b.Complete()
+	return ok && b.Complete() && b.Intact()
 }
 
 // sound reports whether none of its SSTables was damaged on its node.

@@ -196,6 +196,7 @@ type backupJSON struct {
 	Recipes      []snapshot.RecipeUse `json:"recipes"`
 	Requests     requestsJSON         `json:"requests"`
 	Overtaken    int                  `json:"overtaken,omitempty"`
+	PutBack      int                  `json:"blobs_put_back,omitempty"`
 	SnapshotLeft string               `json:"snapshot_left,omitempty"`
 	Selected     bool                 `json:"selected"`
 	snapshot.Found
@@ -227,7 +228,7 @@ func backupDocument(r *snapshot.Result, c *store.Counts, head string) backupJSON
 		Started: clock(r.Started), Finished: clock(r.Finished), Tables: r.Tables, SSTables: r.SSTables, Files: r.Files,
 		Unchanged: r.Unchanged, BytesSource: r.BytesSource, BytesNew: r.BytesNew, BytesStored: r.BytesStored,
 		PacksCopied: r.Copied.Packs, Repacked: r.Copied.Repacked, BytesCopied: r.Copied.Bytes, BytesInside: r.Copied.Inside, BytesUp: c.BytesUp.Load(),
-		Recipes: r.Recipes, Requests: requests(c), Overtaken: r.Overtaken, SnapshotLeft: r.SnapshotLeft,
+		Recipes: r.Recipes, Requests: requests(c), Overtaken: r.Overtaken, PutBack: r.PutBack, SnapshotLeft: r.SnapshotLeft,
 		Selected: r.Selected, Found: r.Found, Damaged: r.DamagedSSTables, DamagedNames: r.DamagedNames, CommitLog: r.CommitLog, AuditHead: head}
 }
 
@@ -237,6 +238,13 @@ func (run *backupRun) fill(r *snapshot.Result) {
 	run.BytesSource, run.BytesNew, run.BytesStored, run.BytesCopied = r.BytesSource, r.BytesNew, r.BytesStored, r.Copied.Bytes
 	run.Tables, run.SSTables, run.Files, run.Unchanged = r.Tables, r.SSTables, r.Files, r.Unchanged
 	run.Damaged, run.Missing = r.DamagedSSTables, len(r.Missing)
+}
+
+func printPutBack(r *snapshot.Result) string {
+	if r.PutBack == 0 {
+		return ""
+	}
+	return fmt.Sprintf("  put back: %s that a check could not read; cbk check tells whether more is lost\n", plural(r.PutBack, "blob"))
 }
 
 func printBackup(w io.Writer, r *snapshot.Result, c *store.Counts) error {
@@ -250,11 +258,11 @@ func printBackup(w io.Writer, r *snapshot.Result, c *store.Counts) error {
 		"  %s, %s, %s: %s on the node\n"+
 		"  reused: %s as at an earlier backup\n"+
 		"  new: %s, stored as %s\n"+
-		"%s%s"+
+		"%s%s%s"+
 		"  requests: %d put, %d get, %d head, %d list\n",
 		r.Backup, r.Node, r.HostID, r.Finished.Sub(r.Started).Round(100*time.Millisecond),
 		plural(r.Tables, "table"), plural(r.SSTables, "SSTable"), plural(r.Files, "file"), size(r.BytesSource),
-		plural(r.Unchanged, "file"), size(r.BytesNew), size(r.BytesStored), printRecipes(r.Recipes)+printFlaws(r), own, q.Put, q.Get, q.Head, q.List)
+		plural(r.Unchanged, "file"), size(r.BytesNew), size(r.BytesStored), printPutBack(r), printRecipes(r.Recipes)+printFlaws(r), own, q.Put, q.Get, q.Head, q.List)
 	return err
 }
 

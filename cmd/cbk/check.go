@@ -94,16 +94,21 @@ func check(c *cli.Context, opt snapshot.CheckOptions) (rep *checked, err error) 
 	return rep, rep.leave(c, s)
 }
 
-// leave adds the record. A check that cannot is a check all the same, and says so.
+// leave asks for what was lost, ends the marks of what was found again, and adds the record. A check that cannot is a check all the same, and says so.
 func (r *checked) leave(c *cli.Context, s *session) error {
 	if c.Bool("no-record") {
 		r.why = "asked not to"
 		return nil
 	}
-	rec, err := snapshot.Leave(c.Context, s.repo, r.Report)
+	by, err := here()
+	if err == nil {
+		err = errors.Join(snapshot.Want(c.Context, s.repo, r.Report), snapshot.EndLosses(c.Context, s.repo, r.Report, by))
+	}
+	if err == nil {
+		r.record, err = snapshot.Leave(c.Context, s.repo, r.Report)
+	}
 	switch {
 	case err == nil:
-		r.record = rec
 	case c.Context.Err() != nil:
 		return err
 	case errors.Is(err, roles.ErrRole):

@@ -20,6 +20,10 @@ type checkJSON struct {
 	Void       []string              `json:"void"`
 	Damage     []snapshot.Damage     `json:"damage"`
 	Total      int                   `json:"damage_total"`
+	Known      []snapshot.Damage     `json:"damage_known"` // whose every hit is known to be lost
+	Found      []foundJSON           `json:"found_again"`
+	Mended     []snapshot.Damage     `json:"damage_mended"`
+	Wanted     []snapshot.WantedBack `json:"wanted"`
 	Hurt       []snapshot.HurtBackup `json:"backups_hit"`
 	Untouched  int                   `json:"node_snapshots_untouched"`
 	Level      string                `json:"level"`
@@ -49,8 +53,24 @@ func checkDocument(r *checked) checkJSON {
 		BytesRead: r.BytesRead, Readable: r.Readable, Unseen: r.Unseen, Void: list(r.Void), Inside: r.Inside,
 		Packs: checkPacksJSON{Listed: p.Listed, ListedBytes: p.ListedBytes, Read: p.Read, ReadBytes: p.ReadBytes, Sample: p.Sample,
 			Ended: p.Ended, Extents: r.Run().Extents},
-		NotChecked: list(r.NotChecked()), Damage: list(r.Damage), Total: r.DamageTotal, Hurt: list(r.Hurt), Untouched: r.Untouched,
+		NotChecked: list(r.NotChecked()), Damage: list(r.Damage), Known: list(r.Known), Found: foundAgain(r.Found), Mended: list(r.Mended), Wanted: list(r.Wanted), Total: r.DamageTotal, Hurt: list(r.Hurt), Untouched: r.Untouched,
 		Record: r.record.Name, NoRecord: r.why}
+}
+
+// foundJSON is a node snapshot that was known to have lost something and is sound.
+type foundJSON struct {
+	Backup  string `json:"backup"`
+	Cluster string `json:"cluster"`
+	Node    string `json:"node"`
+	Since   string `json:"lost_since"`
+}
+
+func foundAgain(all []snapshot.Loss) []foundJSON {
+	out := []foundJSON{}
+	for _, l := range all {
+		out = append(out, foundJSON{l.Backup, l.Cluster, l.Node, clock(l.Since)})
+	}
+	return out
 }
 
 // list is an empty list for none.
@@ -83,6 +103,7 @@ func printCheck(w io.Writer, r *checked) error {
 		fmt.Fprintf(w, "NOT checked: %s\n", what)
 	}
 	printDamage(w, r)
+	printWanted(w, r.Report)
 	if r.record.Name != "" {
 		_, err := fmt.Fprintf(w, "recorded as %s\n", r.record.Name)
 		return err
@@ -129,12 +150,13 @@ func printInside(w io.Writer, in *snapshot.Inside) {
 
 // printDamage tells damage by object, and then by backup with what is left.
 func printDamage(w io.Writer, r *checked) {
-	if r.DamageTotal == 0 {
+	if r.DamageTotal+len(r.Known) == 0 {
 		if r.OK() {
 			fmt.Fprintln(w, "no damage found")
 		}
 		return
 	}
+	printKnown(w, r.Report)
 	for _, d := range r.Damage {
 		fmt.Fprintf(w, "DAMAGED %s: %s\n", d.Object, d.What)
 		for _, h := range d.Hits[:min(shownHits, len(d.Hits))] {
@@ -150,21 +172,63 @@ func printDamage(w io.Writer, r *checked) {
 	if more := r.DamageTotal - len(r.Damage); more > 0 {
 		fmt.Fprintf(w, "and %d more objects\n", more)
 	}
+	if r.DamageTotal == 0 {
+		fmt.Fprintln(w, "no damage found that was not known")
+	}
 	for i := range r.Hurt {
 		printHurt(w, &r.Hurt[i])
 	}
 	fmt.Fprintf(w, "%s in all have no damage\n", plural(r.Untouched, "node snapshot"))
 }
 
+func printKnown(w io.Writer, r *snapshot.Report) {
+	for _, d := range r.Known[:min(shownHits, len(r.Known))] {
+		fmt.Fprintf(w, "known: %s: %s; what that takes is marked as lost\n", d.Object, d.What)
+	}
+	if more := len(r.Known) - shownHits; more > 0 {
+		fmt.Fprintf(w, "and %d more\n", more)
+	}
+}
+
+// printWanted says what has come back, what may, and how.
+func printWanted(w io.Writer, r *snapshot.Report) {
+	for _, l := range r.Found[:min(shownHits, len(r.Found))] {
+		fmt.Fprintf(w, "sound again: backup %s, node %s: the mark of %s has no effect any more\n", l.Backup, l.Node, clock(l.Since))
+	}
+	if more := len(r.Found) - shownHits; more > 0 {
+		fmt.Fprintf(w, "and %d more\n", more)
+	}
+	for _, d := range r.Mended[:min(shownHits, len(r.Mended))] {
+		fmt.Fprintf(w, "mended: %s: %s, and no backup that can be followed needs what it has lost\n", d.Object, d.What)
+	}
+	if more := len(r.Mended) - shownHits; more > 0 {
+		fmt.Fprintf(w, "and %d more\n", more)
+	}
+	for _, b := range r.Wanted {
+		state := "not asked for by this check"
+		if len(b.Records) > 0 {
+			state = "asked for"
+		}
+		fmt.Fprintf(w, "wanted back from %s (%s): what %s and %s of others held: %s\n", b.Domain, strings.Join(b.Nodes, ", "),
+			plural(b.Packs, "damaged pack"), plural(b.Blobs, "blob"), state)
+	}
+	if len(r.Wanted) > 0 {
+		fmt.Fprintln(w, "the next cbk backup there puts back what the node still has")
+	}
+}
+
 func printHurt(w io.Writer, b *snapshot.HurtBackup) {
 	fmt.Fprintf(w, "backup %s of cluster %s: %s hit, %d untouched\n", b.Backup, b.Cluster, plural(len(b.Nodes), "node"), b.Untouched)
 	for i := range b.Nodes {
-		n := &b.Nodes[i]
+		n, known := &b.Nodes[i], ""
+		if n.Known {
+			known = "; known"
+		}
 		switch {
 		case n.Whole:
-			fmt.Fprintf(w, "  node %s: what is hit belongs to all of it, or this key does not see to which tables\n", n.Node)
+			fmt.Fprintf(w, "  node %s: what is hit belongs to all of it, or this key does not see to which tables%s\n", n.Node, known)
 		default:
-			fmt.Fprintf(w, "  node %s: %s hit, %d can be restored whole\n", n.Node, plural(len(n.Tables), "table"), *n.Untouched)
+			fmt.Fprintf(w, "  node %s: %s hit, %d can be restored whole%s\n", n.Node, plural(len(n.Tables), "table"), *n.Untouched, known)
 		}
 		if len(n.Texts) > 0 {
 			fmt.Fprintf(w, "    texts: %s\n", strings.Join(n.Texts, ", "))

@@ -94,6 +94,8 @@ var failures = []struct {
 	{as[*sourceDamageError], failure{exitDamage, "source-damage", "nodetool scrub, or repair from the other replicas"}},
 	{as[*incompleteError], failure{exitIncomplete, "incomplete", "find out why Cassandra has no snapshot of them"}},
 	{as[*heldError], failure{exitRefused, "held", "cbk hold list shows the holds, cbk hold remove ends one"}},
+	{as[*lostError], failure{exitRefused, "lost", ""}},
+	{as[*acceptedError], failure{exitIncomplete, "incomplete", "cbk show names what is lost"}},
 	{as[*refusedError], failure{exitRefused, "refused", ""}},
 	{is(snapshot.ErrNoHold), failure{exitUsage, "not-found", "cbk hold list shows what there is"}},
 	{is(snapshot.ErrNotFound), failure{exitUsage, "not-found", "cbk list shows what there is"}},

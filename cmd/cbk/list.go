@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -68,6 +69,7 @@ type listedJSON struct {
 	Selected    bool        `json:"selected"`         // of chosen tables only
 	Missing     int         `json:"missing_tables"`   // of the schema, that Cassandra's snapshots lacked
 	Damaged     int         `json:"damaged_sstables"` // on the nodes
+	Lost        *lostJSON   `json:"lost,omitempty"`
 	BytesSource int64       `json:"bytes_source"`
 	BytesStored int64       `json:"bytes_stored"`
 	// Annotations are those of the nodes, which are given the same.
@@ -88,6 +90,7 @@ func listed(b *snapshot.Backup) listedJSON {
 		NodesTotal: len(b.Nodes) + len(b.Missing), NodesDone: len(b.Nodes),
 		BytesSource: total.BytesSource, BytesStored: total.BytesStored, Selected: b.Selected()}
 	out.Missing, out.Damaged = b.Flaws()
+	out.Lost = lostOf(b)
 	out.Annotations = b.Annotations()
 	if level, known := b.Restorable(); known {
 		out.Restorable = &level
@@ -116,7 +119,36 @@ func nodes(b *snapshot.Backup) string {
 	if damaged > 0 {
 		text += fmt.Sprintf(", %s damaged at the source", plural(damaged, "SSTable"))
 	}
+	if l := lostOf(b); l != nil {
+		text += ", " + l.String()
+	}
 	return text
+}
+
+// lostJSON counts what is marked as lost.
+type lostJSON struct {
+	Nodes      int `json:"nodes"` // as a whole
+	Tables     int `json:"tables"`
+	Components int `json:"components"`
+}
+
+func (l *lostJSON) String() string {
+	var what []string
+	if l.Nodes > 0 {
+		what = append(what, "all of "+plural(l.Nodes, "node"))
+	}
+	if l.Tables+l.Components > 0 {
+		what = append(what, fmt.Sprintf("%s of %s", plural(l.Components, "file"), plural(l.Tables, "table")))
+	}
+	return "DAMAGED: " + strings.Join(what, " and ") + " lost"
+}
+
+func lostOf(b *snapshot.Backup) *lostJSON {
+	l := lostJSON{}
+	if l.Nodes, l.Tables, l.Components = b.Lost(); l == (lostJSON{}) {
+		return nil
+	}
+	return &l
 }
 
 func nodesIn(b *snapshot.Backup) string {

@@ -94,6 +94,10 @@ func (s *session) retention(c *cli.Context, damaged func(*repo.DamageError)) (r 
 	if r.Holds, err = snapshot.Holds(c.Context, s.repo); err != nil {
 		return nil, err
 	}
+	// Nor may one go for another of which nobody can read what it has lost.
+	if _, err := snapshot.Losses(c.Context, s.repo); err != nil {
+		return nil, err
+	}
 	r.Backups, err = snapshot.List(c.Context, s.repo, damaged)
 	return r, err
 }

@@ -20,7 +20,7 @@ type stayJSON struct {
 	Cluster    string  `json:"cluster"`
 	Complete   int     `json:"complete"` // of all tables
 	Selected   int     `json:"selected"` // complete, of chosen tables
-	Incomplete int     `json:"incomplete"`
+	Incomplete int     `json:"incomplete"` // or known to have lost something
 	From       *string `json:"restorable_from"` // the oldest complete backup of all tables, null without one
 	To         *string `json:"restorable_to"`
 
@@ -55,7 +55,7 @@ func stays(left []snapshot.Verdict) []stayJSON {
 
 func (s *stayJSON) add(v *snapshot.Verdict) {
 	switch {
-	case !v.Complete():
+	case !v.Complete() || !v.Intact():
 		s.Incomplete++
 	case v.Selected():
 		s.Selected++
@@ -122,6 +122,12 @@ func who() (name, host string, err error) {
 		return "", "", fmt.Errorf("name of this machine: %w", err)
 	}
 	return name, host, nil
+}
+
+// here is both in one, as marks and holds name who made them.
+func here() (string, error) {
+	name, host, err := who()
+	return name + "@" + host, err
 }
 
 // reason is what the deletion record keeps: who removed the backup, when, by which command and why.

@@ -12,7 +12,7 @@ import (
 func repairCommand() *cli.Command {
 	return &cli.Command{
 		Name: "repair", Usage: "bring back what can be brought back of a damaged repository",
-		Subcommands: []*cli.Command{repairIndexCommand()},
+		Subcommands: []*cli.Command{repairIndexCommand(), repairSourceCommand(), repairDropCommand()},
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
 				return usageError("no command repair %q", c.Args().First())

@@ -18,7 +18,7 @@ func restoreCommand() *cli.Command {
 		Flags: commonFlags(slices.Concat([]cli.Flag{nodeFlag(), clusterFlag(),
 			&cli.StringFlag{Name: "to", Usage: "write the node's files into `DIR`, laid out as a data directory"},
 			&cli.BoolFlag{Name: "in-place", Usage: "replace the data of this node; the old files are kept"}},
-			selectionFlags(), verifyFlags(), endFlags(), []cli.Flag{dryRunFlag(), yesFlag()})...),
+			selectionFlags(), verifyFlags(), endFlags(), []cli.Flag{acceptLostFlag(), dryRunFlag(), yesFlag()})...),
 		Action: func(c *cli.Context) error {
 			if ends(c) {
 				return endRestore(c)
@@ -52,6 +52,9 @@ func restoreBackup(c *cli.Context) (err error) {
 	e, err := s.pick(c, b)
 	if err != nil {
 		return usage{err}
+	}
+	if err := refuseLost(c, e, &only); err != nil {
+		return err
 	}
 	snap, err := snapshot.Open(c.Context, s.repo, e)
 	if err != nil {
@@ -116,6 +119,7 @@ func restoreTo(c *cli.Context, s *session, snap *snapshot.Snapshot, only *snapsh
 	progress, end := newProgress(c.App.ErrWriter, s.log)
 	got, err := restore.ToDir(c.Context, snap, only, dir, progress)
 	end()
+	err = accepted(&snap.Entry, err)
 	head := s.auditIfAllowed(c, err)
 	if got == nil {
 		return err

@@ -48,14 +48,15 @@ type showJSON struct {
 // shownJSON is a node. What stands after bytes_stored is in the content of the backup: of a node whose tables are not
 // shown, or without a reader's key, it is missing.
 type shownJSON struct {
-	Name          string `json:"name"`
-	HostID        string `json:"host_id"`
-	Started       string `json:"started"`
-	Finished      string `json:"finished"`
-	MissingTables int    `json:"missing_tables"`
-	Damaged       int    `json:"damaged_sstables"`
-	BytesSource   int64  `json:"bytes_source"`
-	BytesStored   int64  `json:"bytes_stored"`
+	Name          string          `json:"name"`
+	HostID        string          `json:"host_id"`
+	Started       string          `json:"started"`
+	Finished      string          `json:"finished"`
+	MissingTables int             `json:"missing_tables"`
+	Damaged       int             `json:"damaged_sstables"`
+	Losses        []shownLossJSON `json:"losses,omitempty"`
+	BytesSource   int64           `json:"bytes_source"`
+	BytesStored   int64           `json:"bytes_stored"`
 	*NodeContent
 }
 
@@ -102,13 +103,18 @@ func showDocument(c *cli.Context) (doc *showJSON, err error) {
 
 func shownNode(e *snapshot.Entry) shownJSON {
 	return shownJSON{Name: e.Node, HostID: e.HostID, Started: clock(e.Started), Finished: clock(e.Finished), MissingTables: e.MissingTables,
-		Damaged: e.DamagedSSTables, BytesSource: e.BytesSource, BytesStored: e.BytesStored}
+		Damaged: e.DamagedSSTables, Losses: shownLosses(e), BytesSource: e.BytesSource, BytesStored: e.BytesStored}
 }
 
 func printShow(w io.Writer, doc *showJSON) error {
 	fmt.Fprintf(w, "backup %s of cluster %s, %s, %d of %d nodes\n", doc.Name, doc.Cluster, doc.Mode, doc.NodesDone, doc.NodesTotal)
 	for _, m := range doc.Absent {
 		fmt.Fprintf(w, "MISSING node %s (%s), %s/%s\n", m.Address, m.HostID, m.DC, m.Rack)
+	}
+	for i := range doc.Nodes {
+		for _, l := range doc.Nodes[i].Losses {
+			l.print(w, doc.Nodes[i].Name)
+		}
 	}
 	printRestorable(w, doc.Coverage)
 	var err error
@@ -123,6 +129,29 @@ func printShow(w io.Writer, doc *showJSON) error {
 	return err
 }
 
+// shownLossJSON is what was marked as lost of a node at one time.
+type shownLossJSON struct {
+	Since  string               `json:"since"`
+	By     string               `json:"by"`
+	Key    string               `json:"key"`
+	Record string               `json:"record"`
+	Whole  bool                 `json:"whole"` // everything
+	Texts  []string             `json:"texts"`
+	Tables []snapshot.LostTable `json:"tables"`
+}
+
+func shownLosses(e *snapshot.Entry) (out []shownLossJSON) {
+	for _, l := range e.Losses {
+		out = append(out, shownLossJSON{clock(l.Since), l.By, l.Key, l.Record, l.Whole, list(l.Texts), list(l.Tables)})
+	}
+	return out
+}
+
+func (l *shownLossJSON) print(w io.Writer, node string) {
+	fmt.Fprintf(w, "DAMAGED node %s, marked %s by %s (key %s)\n", node, l.Since, l.By, l.Key)
+	printLost(w, &snapshot.LostNode{Whole: l.Whole, Texts: l.Texts, Tables: l.Tables})
+}
+
 func printNodes(w io.Writer, nodes []shownJSON) {
 	t := newTable(w, 6, "node", "host id", "state", "started", "finished", "source", "stored")
 	for _, n := range nodes {
@@ -135,6 +164,8 @@ func nodeState(n *shownJSON) string {
 	switch {
 	case n.MissingTables > 0:
 		return plural(n.MissingTables, "table") + " missing"
+	case len(n.Losses) > 0:
+		return "DAMAGED"
 	case n.Damaged > 0:
 		return plural(n.Damaged, "SSTable") + " damaged"
 	}
