@@ -18,9 +18,9 @@ import (
 // stayJSON is what stays of one cluster.
 type stayJSON struct {
 	Cluster    string  `json:"cluster"`
-	Complete   int     `json:"complete"` // of all tables
-	Selected   int     `json:"selected"` // complete, of chosen tables
-	Incomplete int     `json:"incomplete"` // or known to have lost something
+	Complete   int     `json:"complete"`        // of all tables
+	Selected   int     `json:"selected"`        // complete, of chosen tables
+	Incomplete int     `json:"incomplete"`      // or known to have lost something
 	From       *string `json:"restorable_from"` // the oldest complete backup of all tables, null without one
 	To         *string `json:"restorable_to"`
 
