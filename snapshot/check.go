@@ -105,6 +105,7 @@ type check struct {
 	mended map[string]bool   // objects of Report.Mended
 	marks  map[string][]Loss // that stand, by root
 	met    map[string]bool   // roots that are marked and were followed
+	known  map[string]int    // hits that marks cover, by object
 
 	seen map[blobKey]bool // recipes whose content has been compared and found right
 	read int64
@@ -232,7 +233,7 @@ func (c *check) finish() {
 			r.DamageTotal-- // another backup's
 			continue
 		}
-		if d.HitsTotal > 0 && d.known == d.HitsTotal {
+		if d.HitsTotal > 0 && c.known[d.Object] == d.HitsTotal {
 			r.DamageTotal--
 			r.Known = append(r.Known, *d)
 			continue

@@ -18,7 +18,7 @@ func (c *check) learn(ctx context.Context) error {
 		c.Damage(damage)
 		err = nil
 	}
-	c.marks, c.met = standing(all), make(map[string]bool)
+	c.marks, c.met, c.known = standing(all), make(map[string]bool), make(map[string]int)
 	return err
 }
 

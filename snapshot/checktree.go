@@ -40,7 +40,6 @@ type Damage struct {
 	What      string `json:"what"`
 	Hits      []Hit  `json:"hits"`
 	HitsTotal int    `json:"hits_total"`
-	known     int    // of the hits
 }
 
 // HurtBackup is a backup that damage hits. Of the nodes that are not named everything can be restored.
@@ -184,9 +183,10 @@ func (h *hurts) tell() (out []HurtBackup, untouched, all int, roots RootsSeen) {
 func (c *check) forget() {
 	c.hurts = hurts{}
 	c.othersOf = nil
+	clear(c.known)
 	c.rep.Void = nil
 	for _, d := range c.by {
-		d.Hits, d.HitsTotal, d.known = []Hit{}, 0, 0
+		d.Hits, d.HitsTotal = []Hit{}, 0
 	}
 }
 
@@ -220,7 +220,7 @@ func (c *check) hit(err error, h Hit) error {
 	}
 	d.HitsTotal++
 	if known {
-		d.known++
+		c.known[d.Object]++
 	}
 	if len(d.Hits) < maxHits && c.hurts.held < maxHitsHeld {
 		c.hurts.held++
