@@ -25,6 +25,10 @@ type bucketStore struct {
 	copy func(ctx context.Context, dst, src string) error
 	// remove deletes a key.
 	remove func(ctx context.Context, key string) error
+	// locks is the provider's knowledge of versions and locks, nil without.
+	locks versioned
+	// first, where set, chooses the version of each object that is read.
+	first *firstVersions
 	// release frees what close of the bucket does not; may be nil.
 	release func()
 }
@@ -126,9 +130,13 @@ func (s *bucketStore) holds(ctx context.Context, name string, data []byte) (bool
 // read opens a range and hands its reader and the object's size to fn; length
 // < 0 reads to the end.
 func (s *bucketStore) read(ctx context.Context, name string, off, length int64, fn func(r io.Reader, size int64) error) error {
-	count(ctx, func(c *Counts) { c.Gets.Add(1) })
 	ctx, dog := watch(ctx, s.stall)
-	r, err := s.bucket.NewRangeReader(ctx, s.prefix+name, off, length, nil)
+	of, err := s.version(ctx, name)
+	if err != nil {
+		return dog.end(err)
+	}
+	count(ctx, func(c *Counts) { c.Gets.Add(1) })
+	r, err := s.bucket.NewRangeReader(ctx, s.prefix+name, off, length, of.options())
 	if err != nil {
 		return dog.end(err)
 	}
@@ -202,6 +210,9 @@ func (s *bucketStore) Stat(ctx context.Context, name string) (Info, error) {
 	if err := begin(ctx, "stat", name); err != nil {
 		return Info{}, err
 	}
+	if s.first != nil {
+		return s.statFirst(ctx, name)
+	}
 	count(ctx, func(c *Counts) { c.Heads.Add(1) })
 	ctx, dog := watch(ctx, s.stall)
 	attrs, err := s.bucket.Attributes(ctx, s.prefix+name)
@@ -223,6 +234,9 @@ func (s *bucketStore) ListPage(ctx context.Context, prefix string, token []byte)
 	}
 	if err := ended(ctx); err != nil {
 		return nil, nil, wrap("list", prefix, err)
+	}
+	if s.first != nil {
+		return s.listFirst(ctx, prefix, token)
 	}
 	if token == nil {
 		token = blob.FirstPageToken

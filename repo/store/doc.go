@@ -25,11 +25,14 @@
 //
 // Open builds them in this order, the innermost first; each is a Store:
 //
-//	bucketStore   requests: counted, watched for stalls, settled
+//	bucketStore   requests: counted, watched for stalls, settled; with
+//	              Options.FirstVersion of the first version of each object
 //	Rate, Limit   bytes per second, requests in flight
 //	Options.Wrap  seam for fault injection (package storefault)
 //	Retry         repeats what may pass
 //	ReadOnly      refuses changes
+//
+// A Locker tells of versions and locks; every decorator here passes it on.
 //
 // Limit stands below Retry, so that a pausing operation holds no place; Rate
 // below it too, so that repeated bytes are paid for. Counting may stand

@@ -21,7 +21,7 @@ func kindOf(err error) error {
 	if errors.As(err, &judged) {
 		return judged.Kind
 	}
-	for _, kind := range []error{ErrNotFound, ErrNoStore, ErrExists, ErrTooLarge, ErrReadOnly, ErrDenied, ErrInvalid, ErrFull, ErrUnsupported, ErrStalled} {
+	for _, kind := range []error{ErrNotFound, ErrNoStore, ErrExists, ErrTooLarge, ErrReadOnly, ErrDenied, ErrInvalid, ErrFull, ErrUnsupported, ErrNoVersions, ErrStalled} {
 		if errors.Is(err, kind) {
 			return kind
 		}

@@ -126,9 +126,12 @@ func runOn(t *testing.T, srv server.Store, tests map[string]func(*testing.T, ser
 func TestMinIO(t *testing.T) {
 	runOn(t, server.MinIO(t, ""), map[string]func(*testing.T, server.Store){
 		"it conforms": conform,
-		"objects damaged on the way are sent again": testDamage,
-		"new objects are locked":                    testObjectLock,
-		"new objects have the storage class":        testStorageClass,
+		"objects damaged on the way are sent again":   testDamage,
+		"new objects are locked":                      testObjectLock,
+		"first versions are read whatever came later": testFirstVersions,
+		"a lock is extended and never shortened":      testSetLock,
+		"what is kept is told":                        testProtection,
+		"new objects have the storage class":          testStorageClass,
 		"a missing bucket is told from a missing object": func(t *testing.T, srv server.Store) {
 			missing(t, srv, "get", "create", "list")
 		},

@@ -24,6 +24,12 @@ type Options struct {
 	// ReadOnly refuses Create, Delete and Copy with ErrReadOnly; opening
 	// changes nothing.
 	ReadOnly bool
+	// FirstVersion reads the first version of every object that a versioned S3
+	// bucket still keeps, whatever was deleted or written over it since, and
+	// refuses changes like ReadOnly, but for SetLock. It asks the bucket for
+	// its versions; without any, and on other stores, Open fails with
+	// ErrNoVersions.
+	FirstVersion bool
 	// Make creates the directory of a file store. Without it a missing
 	// directory is an error matching ErrNoStore. Buckets are never created.
 	Make bool
@@ -74,9 +80,12 @@ func (o Options) pageSize() int { return cmp.Or(o.PageSize, 1000) }
 //	account                       Azure: name of the storage account
 //
 // Credentials come from the default chain of each provider, never from the
-// URL. Opening makes no request to a cloud store.
+// URL. Opening makes no request to a cloud store, but with FirstVersion.
 func Open(ctx context.Context, rawURL string, o Options) (Store, error) {
 	s, err := openBare(ctx, rawURL, o)
+	if err == nil && o.FirstVersion {
+		s, err = byFirstVersion(s, o)
+	}
 	if err != nil {
 		return nil, &Error{Op: "open store", Name: redact(rawURL), Kind: kindOf(err), Err: err}
 	}
@@ -88,6 +97,11 @@ func Open(ctx context.Context, rawURL string, o Options) (Store, error) {
 		s = o.Wrap(s)
 	}
 	s = Retry(s, o.Retry, o.Log)
+	if o.FirstVersion {
+		if err := mustKeep(ctx, s); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
 	if o.ReadOnly {
 		s = ReadOnly(s)
 	}

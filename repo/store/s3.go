@@ -102,7 +102,7 @@ func (s *s3Store) store(ctx context.Context, prefix string, o Options) (Store, e
 		return nil, err
 	}
 	b := newBucketStore(bucket, o)
-	b.prefix, b.put, b.copy, b.remove = prefix, s.put, s.copy, s.remove
+	b.prefix, b.put, b.copy, b.remove, b.locks = prefix, s.put, s.copy, s.remove, s
 	return b, nil
 }
 

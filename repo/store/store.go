@@ -84,6 +84,9 @@ var (
 	ErrFull = errors.New("store is full")
 	// ErrUnsupported means that the store lacks something this needs.
 	ErrUnsupported = errors.New("not supported by this store")
+	// ErrNoVersions means that the store keeps no versions of objects, or none
+	// that can be read here.
+	ErrNoVersions = errors.New("first versions of objects cannot be read here")
 	// ErrStalled means that no byte moved for Options.Stall.
 	ErrStalled = errors.New("no data moved")
 )
