@@ -62,6 +62,7 @@ func commonFlags(extra ...cli.Flag) []cli.Flag {
 		&cli.StringFlag{Name: "kms", Usage: "`URL` of the key in a key management service that opens a slot", EnvVars: []string{"CBK_KMS"}},
 		&cli.StringFlag{Name: "recovery-file", Usage: "`FILE` whose first line is the recovery key", EnvVars: []string{"CBK_RECOVERY_FILE"}},
 		&cli.StringFlag{Name: "state-dir", Usage: "`DIR` for the local cache and restore journals", EnvVars: []string{"CBK_STATE_DIR"}},
+		firstVersionFlag(),
 		&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error", Value: "info"},
 		jsonFlag())
 }

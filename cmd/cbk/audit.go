@@ -55,6 +55,10 @@ func (s *session) auditIfAllowed(c *cli.Context, done error) (head string) {
 	if !acted(done) {
 		return ""
 	}
+	if s.cfg.FirstVersion {
+		s.log.Info("no audit record: by first versions the repository is only read")
+		return ""
+	}
 	st, err := store.Open(c.Context, s.cfg.Repository, store.Options{Log: s.log})
 	if err == nil {
 		head, err = appendAudit(c, s.repo.By(st), nil, done, nil)

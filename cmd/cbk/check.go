@@ -43,6 +43,8 @@ type checked struct {
 	why        string      // no record was left
 	head       uint64      // statements of the trust log
 	headHash   string
+	first      bool   // first versions were read
+	next       string // what may help against damage, "" for nothing
 }
 
 func runCheck(c *cli.Context) error {
@@ -77,7 +79,11 @@ func check(c *cli.Context, opt snapshot.CheckOptions) (rep *checked, err error) 
 	if errors.As(err, &damage) {
 		now := time.Now()
 		one := snapshot.Damage{Object: damage.Object, What: damage.What, Hits: []snapshot.Hit{}}
-		return &checked{why: "the repository cannot be opened", Report: &snapshot.Report{Started: now, Finished: now,
+		next := ""
+		if a := (*advised)(nil); errors.As(err, &a) {
+			next = a.next
+		}
+		return &checked{why: "the repository cannot be opened", next: next, Report: &snapshot.Report{Started: now, Finished: now,
 			Level: snapshot.LevelStructure, Damage: []snapshot.Damage{one}, DamageTotal: 1}}, nil
 	}
 	if err != nil {
@@ -90,14 +96,21 @@ func check(c *cli.Context, opt snapshot.CheckOptions) (rep *checked, err error) 
 	}
 	key := s.repo.Key()
 	n, hash := key.Trust().Head()
-	rep = &checked{Report: found, repository: s.repo.ID(), key: key.KeyID().String(), role: string(key.Role()), head: n, headHash: hexOf(hash)}
+	rep = &checked{first: s.cfg.FirstVersion, Report: found, repository: s.repo.ID(), key: key.KeyID().String(), role: string(key.Role()), head: n, headHash: hexOf(hash)}
+	if !rep.OK() {
+		rep.next = s.cfg.versionsOf(c.Context, s.store)
+	}
 	return rep, rep.leave(c, s)
 }
 
 // leave asks for what was lost, ends the marks of what was found again, and adds the record. A check that cannot is a check all the same, and says so.
 func (r *checked) leave(c *cli.Context, s *session) error {
-	if c.Bool("no-record") {
+	switch {
+	case c.Bool("no-record"):
 		r.why = "asked not to"
+		return nil
+	case r.first:
+		r.why = "by first versions the repository is only read"
 		return nil
 	}
 	by, err := here()
@@ -122,7 +135,11 @@ func (r *checked) leave(c *cli.Context, s *session) error {
 // openCheck opens the repository so that nothing but a record is written, and does without a state directory that cannot
 // be made.
 func openCheck(c *cli.Context) (*session, error) {
-	return openIn(c, c.Bool("no-record"), func(dir string) string {
+	do := recording
+	if c.Bool("no-record") {
+		do = reading
+	}
+	return openIn(c, do, func(dir string) string {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return ""
 		}

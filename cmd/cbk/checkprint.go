@@ -34,6 +34,8 @@ type checkJSON struct {
 	NotChecked []string              `json:"not_checked"`
 	Record     string                `json:"record"`    // empty where none was left
 	NoRecord   string                `json:"no_record"` // why
+	First      bool                  `json:"first_version"`
+	Next       string                `json:"next"` // what may help against damage; empty for nothing
 }
 
 // checkPacksJSON counts packs: those of the repository, and those that were read whole.
@@ -54,7 +56,7 @@ func checkDocument(r *checked) checkJSON {
 		Packs: checkPacksJSON{Listed: p.Listed, ListedBytes: p.ListedBytes, Read: p.Read, ReadBytes: p.ReadBytes, Sample: p.Sample,
 			Ended: p.Ended, Extents: r.Run().Extents},
 		NotChecked: list(r.NotChecked()), Damage: list(r.Damage), Known: list(r.Known), Found: foundAgain(r.Found), Mended: list(r.Mended), Wanted: list(r.Wanted), Total: r.DamageTotal, Hurt: list(r.Hurt), Untouched: r.Untouched,
-		Record: r.record.Name, NoRecord: r.why}
+		Record: r.record.Name, NoRecord: r.why, First: r.first, Next: r.next}
 }
 
 // foundJSON is a node snapshot that was known to have lost something and is sound.
@@ -86,6 +88,9 @@ const shownHits = 10
 
 func printCheck(w io.Writer, r *checked) error {
 	fmt.Fprintf(w, "checked %s%d objects, %d blobs, %s (%s)\n", scopeOf(r), r.Objects, r.Blobs, plural(r.Backups, "node snapshot"), depthOf(r))
+	if r.first {
+		fmt.Fprintln(w, "of every object the first version was read, whatever was deleted or written over it since")
+	}
 	if s := r.Packs.Sample; s != nil {
 		fmt.Fprintf(w, "sample of %g%%, seed %d: %d of %d packs\n", float64(s.Parts)*100/snapshot.Million, s.Seed, r.Packs.Read, r.Packs.Listed)
 	}
@@ -104,6 +109,9 @@ func printCheck(w io.Writer, r *checked) error {
 	}
 	printDamage(w, r)
 	printWanted(w, r.Report)
+	if r.next != "" {
+		fmt.Fprintln(w, r.next)
+	}
 	if r.record.Name != "" {
 		_, err := fmt.Fprintf(w, "recorded as %s\n", r.record.Name)
 		return err

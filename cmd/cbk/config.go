@@ -37,6 +37,7 @@ type config struct {
 	Cassandra      cassandraConfig `yaml:"cassandra"`
 	Limits         limitsConfig    `yaml:"limits"`
 	MetricsFile    string          `yaml:"metrics_file"`
+	FirstVersion   bool            `yaml:"first_version"`
 	Retention      retentionConfig `yaml:"retention"`
 
 	recoveryFile string
@@ -99,6 +100,7 @@ func settings(c *cli.Context) (*config, error) {
 			cfg.set(key, c.String(flag), flagOrigin(c, flag))
 		}
 	}
+	cfg.overrideFirstVersion(c)
 	if err := cfg.overrideKey(c); err != nil {
 		return nil, err
 	}

@@ -111,6 +111,7 @@ var failures = []struct {
 	{as[*node.ConfigError], failure{exitUsage, "usage", "cbk config show --origin tells where it is set"}},
 	{as[*node.CommandError], failure{exitFailed, "command-failed", "its output follows"}},
 	{is(index.ErrLocked), failure{exitFailed, "busy", "wait for the other cbk on this machine, or give each its own --state-dir"}},
+	{is(store.ErrNoVersions), failure{exitUsage, "first-version-unsupported", "leave out --first-version"}},
 	{is(store.ErrFull), failure{exitFailed, "full", "make room in the repository's store"}},
 	{is(store.ErrDenied), failure{exitFailed, "denied", "check the rights on the repository's store"}},
 	{func(error) bool { return true }, failure{exitFailed, "failed", ""}},
@@ -137,6 +138,9 @@ func report(w io.Writer, err error) int {
 		return q.exit
 	}
 	f, line := failureOf(err), flat(err)
+	if a := (*advised)(nil); errors.As(err, &a) && f.code != "audit" {
+		f.next = a.next
+	}
 	if f.next != "" {
 		line += "; " + f.next
 	}

@@ -39,7 +39,12 @@ func initCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			st, err := store.Open(c.Context, cfg.Repository, store.Options{Make: true, Log: log})
+			options, err := cfg.storeOptions(c, changing)
+			if err != nil {
+				return err
+			}
+			options.Make, options.Log = true, log
+			st, err := store.Open(c.Context, cfg.Repository, options)
 			if err != nil {
 				return err
 			}

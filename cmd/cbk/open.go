@@ -29,34 +29,40 @@ type session struct {
 	cfg    *config
 	log    *slog.Logger
 	repo   *repo.Repo
+	store  store.Store
 	counts *store.Counts
 	limits limits
 
-	unrecorded error // why the audit record of the command is missing
+	unrecorded error             // why the audit record of the command is missing
+	advise     func(error) error // adds what versions may help
 }
 
 // open reads the configuration and opens the repository.
 func open(c *cli.Context, readOnly bool) (*session, error) {
-	return openIn(c, readOnly, func(stateDir string) string { return stateDir })
+	do := changing
+	if readOnly {
+		do = reading
+	}
+	return openIn(c, do, func(stateDir string) string { return stateDir })
 }
 
 // openIn is open with the state directory that state makes of the configured one.
-func openIn(c *cli.Context, readOnly bool, state func(string) string) (*session, error) {
-	return openBy(c, readOnly, state, func(cfg *config) (roles.Unlock, error) { return cfg.unlock(c) })
+func openIn(c *cli.Context, do access, state func(string) string) (*session, error) {
+	return openBy(c, do, state, func(cfg *config) (roles.Unlock, error) { return cfg.unlock(c) })
 }
 
 // openLent opens the repository with a loan, and with no key of this machine. Nothing is kept of it: not even what a
 // listing of the lender's domains would leave in the state directory. The loan's bytes belong to it from here on.
 func openLent(c *cli.Context, loan []byte) (*session, error) {
 	nowhere := func(string) string { return "" }
-	return openBy(c, true, nowhere, func(*config) (roles.Unlock, error) {
+	return openBy(c, reading, nowhere, func(*config) (roles.Unlock, error) {
 		l, err := roles.ParseLoan(loan)
 		return roles.WithLoan(l, time.Now()), err
 	})
 }
 
 // openBy is openIn with what unlock makes of the configuration.
-func openBy(c *cli.Context, readOnly bool, state func(string) string, unlock func(*config) (roles.Unlock, error)) (*session, error) {
+func openBy(c *cli.Context, do access, state func(string) string, unlock func(*config) (roles.Unlock, error)) (*session, error) {
 	log, err := logger(c)
 	if err != nil {
 		return nil, err
@@ -69,10 +75,16 @@ func openBy(c *cli.Context, readOnly bool, state func(string) string, unlock fun
 	if err != nil {
 		return nil, err
 	}
-	st, err := store.Open(c.Context, cfg.Repository, store.Options{ReadOnly: readOnly, Log: log, Upload: limits.upload})
+	options, err := cfg.storeOptions(c, do)
 	if err != nil {
 		return nil, err
 	}
+	options.Log, options.Upload = log, limits.upload
+	st, err := store.Open(c.Context, cfg.Repository, options)
+	if err != nil {
+		return nil, err
+	}
+	advise := func(err error) error { return cfg.advise(c.Context, st, err) }
 	counted, counts := store.Counting(st)
 	key, err := unlock(cfg)
 	if err != nil {
@@ -80,10 +92,10 @@ func openBy(c *cli.Context, readOnly bool, state func(string) string, unlock fun
 	}
 	r, err := repo.Open(c.Context, counted, key, state(cfg.StateDir))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", cfg.Repository, err), st.Close())
+		return nil, errors.Join(advise(fmt.Errorf("open %s: %w", cfg.Repository, err)), st.Close())
 	}
 	debug.FreeOSMemory() // the key derivation took 64 MiB, which nothing after it needs in one piece
-	return &session{cfg: cfg, log: log, repo: r, counts: counts, limits: limits}, nil
+	return &session{cfg: cfg, log: log, repo: r, store: counted, counts: counts, limits: limits, advise: advise}, nil
 }
 
 // openContent opens the repository for a command that needs what backups hold.
@@ -103,7 +115,7 @@ func (s *session) close(err *error) {
 	if s.unrecorded != nil && as[quiet](*err) {
 		*err = nil // it was told, and that the record is missing outranks it
 	}
-	*err = errors.Join(*err, s.unrecorded, s.repo.Close())
+	*err = errors.Join(s.advise(*err), s.unrecorded, s.repo.Close())
 }
 
 func (s *session) node() (*node.Node, error) { return node.New(s.cfg.node(), s.log) }

@@ -168,6 +168,9 @@ func (s *session) runHeld(c *cli.Context, b *snapshot.Backup, run func() (*resto
 
 func (s *session) hold(c *cli.Context, b *snapshot.Backup, by string) (func(context.Context) error, error) {
 	none := func(context.Context) error { return nil }
+	if s.cfg.FirstVersion {
+		return none, nil // nothing is written to a repository that is read as it was
+	}
 	st, err := store.Open(c.Context, s.cfg.Repository, store.Options{Log: s.log})
 	if err != nil {
 		return nil, err
