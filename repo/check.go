@@ -34,8 +34,9 @@ type Checker struct {
 	doms    []*roles.Domain   // generations of domains whose shards name packs
 	bad     atomic.Int64      // blobs told to be bad
 
-	missing  map[absent]uint32 // packs that shards name and that were not listed, with the number of their domain as in held
-	suspects atomic.Bool       // there are packs to be looked at once more
+	missing  map[absent]uint32           // packs that shards name and that were not listed, with the number of their domain as in held
+	given    map[string]map[pack.ID]bool // packs that keepers gave up, by domain, where one is missing
+	suspects atomic.Bool                 // there are packs to be looked at once more
 
 	Blobs    atomic.Int64 // blobs named by shards
 	Read     atomic.Int64 // bytes read from packs

@@ -21,7 +21,9 @@ func (c *Checker) packs(ctx context.Context, t *shelf) error {
 			for _, s := range info.Sessions {
 				t.domains[s.ID] = domain
 			}
-			c.present(t, info, dom)
+			if err := c.present(ctx, t, info, domain, dom); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
@@ -95,17 +97,41 @@ func digest(info *pack.Info) uint64 {
 	return binary.BigEndian.Uint64(sum[:8])
 }
 
-func (c *Checker) present(t *shelf, info *pack.Info, dom uint32) {
+func (c *Checker) present(ctx context.Context, t *shelf, info *pack.Info, domain string, dom uint32) error {
 	name := t.repo.packName(info.Name)
 	h := t.inv.pack(info.Name)
 	if h == nil {
 		c.missing[absent{t.inv.place, info.Name}] = dom
-		c.find.Damage(&DamageError{Object: name, What: missing})
-		return
+		condemned, err := c.condemned(ctx, t, domain, info.Name)
+		if err == nil && !condemned {
+			c.find.Damage(&DamageError{Object: name, What: missing})
+		}
+		return c.note(err)
 	}
 	h.dom, h.toc = dom, digest(info)
 	if h.size != int64(info.Size) {
 		h.lost = true
 		c.find.Damage(&DamageError{Object: name, What: fmt.Sprintf("%d bytes long, %d were written", h.size, info.Size)})
 	}
+	return nil
+}
+
+// condemned reports whether a keeper gave up a pack that is not there. On a full store packs go before the shards that name
+// them, and by first versions a shard may outlast its packs. Whoever needs a blob of it all the same is told of as Lost.
+func (c *Checker) condemned(ctx context.Context, t *shelf, domain string, id pack.ID) (bool, error) {
+	if t.inv != c.inv {
+		return false, nil // keepers condemn no pack of a copy
+	}
+	if c.given == nil {
+		c.given = make(map[string]map[pack.ID]bool)
+	}
+	if _, read := c.given[domain]; !read {
+		c.given[domain] = nil // what cannot be read is told once
+		e, err := c.repo.readEpochs(ctx, domain)
+		if err != nil {
+			return false, err
+		}
+		c.given[domain] = e.condemned
+	}
+	return c.given[domain][id], nil
 }

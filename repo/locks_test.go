@@ -385,3 +385,40 @@ func TestAWriterExtendsNoLocks(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// By first versions shards come back that a keeper replaced, also when the packs they name are gone for good.
+func TestPacksThatWereGivenUpAreNoDamageByFirstVersions(t *testing.T) {
+	r, now, v := versions(t)
+	gone, file := noise(1, 3<<20), noise(2, 100_000)
+	backup(t, r, "node-1", "both", gone, file)
+	before := objects(t, now, "packs/")
+	backup(t, r, "node-1", "kept", file)
+	remove(t, r, "both")
+	collect(t, r, 0, 0, time.Now())
+	var expired int
+	for _, name := range before {
+		if now.hidden[name] {
+			expired++
+			if err := v.Store.Delete(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if expired < 2 || len(objects(t, v.Store, "index/")) <= len(objects(t, now, "index/")) {
+		t.Fatalf("%d packs expired, shards %q", expired, objects(t, v.Store, "index/"))
+	}
+	first := openRepo(t, v.Store, "")
+	if f, _ := check(t, first, true); len(f.damage) > 0 {
+		t.Errorf("damage: %v", f.damage)
+	}
+	mustRestore(t, first, "node-1", "kept", file)
+	extend(t, r, v, monthly(time.Now()))
+
+	needed := objects(t, now, "packs/")
+	if err := v.Store.Delete(t.Context(), needed[0]); err != nil {
+		t.Fatal(err)
+	}
+	if f, _ := check(t, openRepo(t, v.Store, ""), false); f.damage[needed[0]] == "" {
+		t.Errorf("a pack that nobody gave up is missing, and the damage is %v", f.damage)
+	}
+}

@@ -106,6 +106,14 @@ func (r *Repo) By(st store.Store) *Repo {
 	return &by
 }
 
+// Forgetful returns the repository with a state directory of none: what is read from here on, such as a view of the store
+// that is not everyday's, gets into no local index.
+func (r *Repo) Forgetful() *Repo {
+	apart := *r
+	apart.stateDir = ""
+	return &apart
+}
+
 // Close releases the store.
 func (r *Repo) Close() error { return r.st.Close() }
 

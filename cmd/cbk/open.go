@@ -94,6 +94,9 @@ func openBy(c *cli.Context, do access, state func(string) string, unlock func(*c
 	if err != nil {
 		return nil, errors.Join(advise(fmt.Errorf("open %s: %w", cfg.Repository, err)), st.Close())
 	}
+	if cfg.FirstVersion {
+		r = r.Forgetful()
+	}
 	debug.FreeOSMemory() // the key derivation took 64 MiB, which nothing after it needs in one piece
 	return &session{cfg: cfg, log: log, repo: r, store: counted, counts: counts, limits: limits, advise: advise}, nil
 }
