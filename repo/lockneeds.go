@@ -1,7 +1,6 @@
 package repo
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -42,8 +41,6 @@ func (n *lockNeeds) has(name string) bool {
 	}
 	return false
 }
-
-func compareIDs(a, b pack.ID) int { return bytes.Compare(a[:], b[:]) }
 
 // lockNeeds looks at every domain by first versions. unclear says of which it could not be told what is needed.
 func (r *Repo) lockNeeds(ctx context.Context, first *Repo, ending map[string]bool) (n *lockNeeds, unclear, err error) {

@@ -65,6 +65,9 @@ func (s *session) delete(c *cli.Context) error {
 	if err == nil {
 		err = s.held(c, dated(gone))
 	}
+	if err == nil {
+		err = s.unlocked(c, dated(gone))
+	}
 	if err != nil {
 		return err
 	}

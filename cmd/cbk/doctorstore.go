@@ -14,6 +14,7 @@ import (
 	"cbk/repo"
 	"cbk/repo/roles"
 	"cbk/repo/store"
+	"cbk/snapshot"
 )
 
 // probePrefix is where doctor puts objects. No object of a repository has such a name: one that is left behind is
@@ -42,6 +43,7 @@ func (d *doctor) repository(ctx context.Context) {
 		d.failed(what, failureOf(err).next, errors.Join(err, st.Close()))
 		return
 	}
+	d.versions(ctx, st)
 	if role == roles.RoleReader {
 		d.check("listing", mayList(ctx, st), "works; a reader's key needs no more, and nothing was written")
 		d.close(st)
@@ -78,6 +80,32 @@ func (d *doctor) openWith(ctx context.Context, st store.Store) (roles.Role, erro
 	}
 	d.ok("repository", "%s opens; the role of the key is %s%s", r.ID(), key.Role(), of)
 	return key.Role(), nil
+}
+
+// versions tells what the store keeps although somebody deletes or writes over it. A store that keeps nothing is fit for
+// backups, and is no failure.
+func (d *doctor) versions(ctx context.Context, st store.Store) {
+	const what = "versions in the store"
+	p, err := store.Protected(ctx, st)
+	by := "as the URL says"
+	if p.ByBucket {
+		by = "by the bucket's default"
+	}
+	switch {
+	case errors.Is(err, store.ErrUnsupported):
+	case errors.Is(err, store.ErrDenied):
+		d.ok(what, "are not known: it takes s3:GetBucketVersioning and s3:GetBucketObjectLockConfiguration to ask")
+	case err != nil:
+		d.failed(what, failureOf(err).next, err)
+	case p.For > 0 && p.Mode == "governance":
+		d.ok(what, "are kept, and new objects locked for %s %s: whoever may not bypass governance can remove no backup before; gc extends the locks of what backups need", snapshot.Span(p.For), by)
+	case p.For > 0:
+		d.ok(what, "are kept, and new objects locked for %s %s, in compliance mode: nobody can remove or change a backup before; gc extends the locks of what backups need", snapshot.Span(p.For), by)
+	case p.Versions:
+		d.ok(what, "are kept, but not locked: whoever may delete versions can destroy backups; see lock_mode in docs/stores.md")
+	default:
+		d.ok(what, "are not kept: whoever may delete or overwrite can destroy backups; see object lock in docs/stores.md")
+	}
 }
 
 // endpoint shows the certificates and the clock of a store that is a server.

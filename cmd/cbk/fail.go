@@ -96,6 +96,7 @@ var failures = []struct {
 	{as[*heldError], failure{exitRefused, "held", "cbk hold list shows the holds, cbk hold remove ends one"}},
 	{as[*lostError], failure{exitRefused, "lost", ""}},
 	{as[*acceptedError], failure{exitIncomplete, "incomplete", "cbk show names what is lost"}},
+	{as[*lockedError], failure{exitRefused, "locked", "delete it after that; cbk gc extends the locks of what the retention policy keeps"}},
 	{as[*refusedError], failure{exitRefused, "refused", ""}},
 	{is(snapshot.ErrNoHold), failure{exitUsage, "not-found", "cbk hold list shows what there is"}},
 	{is(snapshot.ErrNotFound), failure{exitUsage, "not-found", "cbk list shows what there is"}},

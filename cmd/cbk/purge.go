@@ -108,7 +108,7 @@ func (s *session) purge(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	plan, err := r.Plan()
+	plan, err := s.plan(c, r)
 	if err != nil {
 		return err
 	}
@@ -130,6 +130,18 @@ func (s *session) purge(c *cli.Context) error {
 		err = cmp.Or(printJSON(c.App.Writer, doc), err)
 	}
 	return errors.Join(err, unread(damaged))
+}
+
+// plan asks for the locks of what would go, and lets it stay for as long as they last.
+func (s *session) plan(c *cli.Context, r *snapshot.Retention) (*snapshot.Plan, error) {
+	plan, err := r.Plan()
+	if err == nil {
+		r.Locked, err = s.locks(c, verdicts(plan, false))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.Plan()
 }
 
 // carryOut deletes what is to go.

@@ -11,19 +11,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// protection asks for versioning and, where the URL names no lock, for the
-// bucket's own.
+// protection asks for versioning and for the bucket's own lock, but where the
+// URL names one: S3 takes no locked object into a bucket without versions.
 func (s *s3Store) protection(ctx context.Context) (p Protection, err error) {
+	if s.lockFor > 0 {
+		return Protection{Versions: true, Mode: strings.ToLower(string(s.lockMode)), For: s.lockFor}, nil
+	}
 	kept, err := s.client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &s.bucket})
 	if err != nil {
 		return p, err
 	}
 	p.Versions = kept.Status == types.BucketVersioningStatusEnabled
 	p.Suspended = kept.Status == types.BucketVersioningStatusSuspended
-	if s.lockFor > 0 {
-		p.Mode, p.For = strings.ToLower(string(s.lockMode)), s.lockFor
-		return p, nil
-	}
 	set, err := s.client.GetObjectLockConfiguration(ctx, &s3.GetObjectLockConfigurationInput{Bucket: &s.bucket})
 	if err != nil {
 		return p, unlessUnlocked(err)
