@@ -106,7 +106,7 @@ func (p *planted) backup() snapshot.Backup {
 	return b
 }
 
-// commit puts the backup of one node into a repository in a directory.
+// commit puts the backup of one node into a repository. In a directory its root is as old as the backup says.
 func (p *planted) commit(ctx context.Context, dir, letter string) error {
 	st, err := store.Open(ctx, dir, store.Options{})
 	if err != nil {
@@ -149,7 +149,7 @@ func (p *planted) commit(ctx context.Context, dir, letter string) error {
 		return err
 	}
 	name, err := r.Find(ctx, "node-"+letter, p.cat.Backup)
-	if err != nil {
+	if err != nil || strings.Contains(dir, "://") {
 		return err
 	}
 	return os.Chtimes(filepath.Join(dir, name), p.stored, p.stored)

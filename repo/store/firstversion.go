@@ -39,9 +39,10 @@ type versionPage struct {
 	beyond   bool    // it has delete markers or versions of other keys than the first
 }
 
-// maxVersions bounds the ids of versions that are remembered: of some 100 bytes
-// each they are 6 MiB. Forgotten, an id is asked for once more.
-const maxVersions = 1 << 16
+// maxVersions bounds the ids of versions that are remembered, at some 200 bytes
+// each 26 MiB: more than the roots of 180 nodes with 400 backups.
+// Forgotten, an id is asked for once more.
+const maxVersions = 1 << 17
 
 // firstVersions reads the first version of each object, whatever was deleted or
 // written over it since.

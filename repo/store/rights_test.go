@@ -82,14 +82,15 @@ func tryAll(ctx context.Context, s store.Store, dir string) map[string]error {
 	}
 }
 
-func testWriterRights(t *testing.T, srv server.Store) {
+// policies gives a test the rights of a policy of the manual, at a path of the bucket.
+func policies(srv server.Store, path string) func(t *testing.T, name string) {
 	client := sts.New(sts.Options{
 		BaseEndpoint: &srv.Endpoint, Region: "us-east-1",
 		Credentials: credentials.NewStaticCredentialsProvider(server.User, server.Secret, ""),
 	})
-	checkRights(t, srv.Path, func(t *testing.T, role string) {
-		policy := manual(t, "(?s)<!-- s3 policy: "+role+" -->\n```json\n(.*?)\n```")
-		policy = strings.NewReplacer("BUCKET", "cbk", "PATH", "rights").Replace(policy)
+	return func(t *testing.T, name string) {
+		policy := manual(t, "(?s)<!-- s3 policy: "+name+" -->\n```json\n(.*?)\n```")
+		policy = strings.NewReplacer("BUCKET", "cbk", "PATH", path).Replace(policy)
 		out, err := client.AssumeRole(t.Context(), &sts.AssumeRoleInput{
 			RoleArn: aws.String("arn:aws:iam::1:role/x"), RoleSessionName: aws.String("x"), Policy: &policy,
 		})
@@ -99,12 +100,56 @@ func testWriterRights(t *testing.T, srv server.Store) {
 		t.Setenv("AWS_ACCESS_KEY_ID", *out.Credentials.AccessKeyId)
 		t.Setenv("AWS_SECRET_ACCESS_KEY", *out.Credentials.SecretAccessKey)
 		t.Setenv("AWS_SESSION_TOKEN", *out.Credentials.SessionToken)
+	}
+}
+
+func testWriterRights(t *testing.T, srv server.Store) {
+	become := policies(srv, "rights")
+	checkRights(t, srv.Path, func(t *testing.T, role string) {
+		become(t, role)
 		outside := open(t, srv.Path("elsewhere"), store.Options{})
 		defer outside.Close()
 		if err := outside.Create(t.Context(), "x", nil); !errors.Is(err, store.ErrDenied) {
 			t.Errorf("outside the path: %v", err)
 		}
 	})
+}
+
+// testLockRights tries what first versions and locks need with the rights that the manual gives, and with those of a keeper
+// of a bucket without locks.
+func testLockRights(t *testing.T, srv server.Store) {
+	locked := srv.Path("lockrights") + "&lock_mode=compliance&lock_days=1"
+	owner := open(t, locked, store.Options{})
+	defer owner.Close()
+	if err := owner.Create(t.Context(), "packs/a", []byte("a")); err != nil {
+		t.Fatal(err)
+	}
+	become := policies(srv, "lockrights")
+	for _, tc := range []struct{ policy, may string }{
+		{"locks", "what is kept, first versions, lock, extend"}, {"versions", "what is kept, first versions"},
+		{"keeper", "first versions"}, // MinIO does not tell the rights to read versions from those to read; AWS does
+	} {
+		t.Run(tc.policy, func(t *testing.T) {
+			become(t, tc.policy)
+			now := open(t, srv.Path("lockrights"), store.Options{})
+			defer now.Close()
+			first := open(t, locked, store.Options{FirstVersion: true})
+			defer first.Close()
+			ctx := t.Context()
+			_, kept := store.Protected(ctx, now)
+			_, get := first.Get(ctx, "packs/a", 9)
+			_, lock := store.LockOf(ctx, first, "packs/a")
+			for what, err := range map[string]error{
+				"what is kept": kept, "lock": lock, "first versions": errors.Join(get, first.List(ctx, "", func(store.Info) error { return nil })),
+				"extend": store.SetLock(ctx, first, "packs/a", store.Lock{Mode: "compliance", Until: time.Now().Add(48 * time.Hour)}),
+			} {
+				may := strings.Contains(", "+tc.may+",", ", "+what+",")
+				if may && err != nil || !may && !errors.Is(err, store.ErrDenied) {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+		})
+	}
 }
 
 func testSASRights(t *testing.T, srv server.Store) {
