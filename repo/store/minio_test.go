@@ -138,6 +138,7 @@ func TestMinIO(t *testing.T) {
 		"wrong credentials are refused at once":           testWrongCredentials,
 		"the rights in the manual are enough and no more": testWriterRights,
 		"the rights for locks in the manual are enough":   testLockRights,
+		"the lifecycle rule in the manual is one":         testLifecycle,
 		"a large object goes in one request and no copy":  testLargeObject,
 	})
 }

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"regexp"
@@ -16,6 +17,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
@@ -149,6 +152,29 @@ func testLockRights(t *testing.T, srv server.Store) {
 				}
 			}
 		})
+	}
+}
+
+// testLifecycle gives a bucket the manual's rule. That it waits for the end of locks is S3's to keep, and takes days to see.
+func testLifecycle(t *testing.T, srv server.Store) {
+	var want types.BucketLifecycleConfiguration
+	text := strings.ReplaceAll(manual(t, "(?s)<!-- s3 lifecycle -->\n```json\n(.*?)\n```"), "PATH", "ruled")
+	if err := json.Unmarshal([]byte(text), &want); err != nil {
+		t.Fatal(err)
+	}
+	bucket := aws.String("cbk")
+	_, err := srv.S3.PutBucketLifecycleConfiguration(t.Context(), &s3.PutBucketLifecycleConfigurationInput{Bucket: bucket, LifecycleConfiguration: &want})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := srv.S3.GetBucketLifecycleConfiguration(t.Context(), &s3.GetBucketLifecycleConfigurationInput{Bucket: bucket})
+	if err != nil || len(got.Rules) != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	rule := got.Rules[0]
+	if aws.ToInt32(rule.NoncurrentVersionExpiration.NoncurrentDays) != 7 || !aws.ToBool(rule.Expiration.ExpiredObjectDeleteMarker) ||
+		aws.ToString(rule.Filter.Prefix) != "ruled/" || rule.Status != types.ExpirationStatusEnabled {
+		t.Errorf("%+v", rule)
 	}
 }
 
