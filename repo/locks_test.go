@@ -330,3 +330,21 @@ func TestPacksThatWereGivenUpAreNoDamageByFirstVersions(t *testing.T) {
 		t.Errorf("a pack that nobody gave up is missing, and the damage is %v", f.damage)
 	}
 }
+
+// A shard that a keeper replaced names packs that are needed too, and its lock runs out all the same.
+func TestLocksOfShardsThatWereReplacedRunOut(t *testing.T) {
+	r, now, v := versions(t)
+	gone, file := noise(1, 3<<20), noise(2, 3<<20)
+	backup(t, r, "node-1", "both", gone, file) // one shard names what dies and what stays
+	old := objects(t, now, "index/")[0]
+	backup(t, r, "node-1", "kept", file)
+	remove(t, r, "both")
+	collect(t, r, 0, 0, time.Now())
+	if !now.hidden[old] {
+		t.Fatal("the shard was not replaced")
+	}
+	at := time.Now()
+	extend(t, r, v, monthly(at))
+	mustBe(t, "shards", objects(t, now, "index/"), v.locked(at, "index/"))
+	mustBe(t, "packs", objects(t, now, "packs/"), v.locked(at, "packs/"))
+}
