@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -91,7 +92,9 @@ func TestBackupWithoutCassandraIsOneLineAndChangesNothing(t *testing.T) {
 }
 
 // big adds an SSTable of size bytes, random and made only here, to every snapshot that is taken.
-func (r *rig) big(size int) {
+func (r *rig) big(size int) { r.bigOf("lb", size) }
+
+func (r *rig) bigOf(version string, size int) {
 	r.t.Helper()
 	content := make([]byte, size)
 	rand.Read(content)
@@ -100,17 +103,21 @@ func (r *rig) big(size int) {
 	if err := os.Chtimes(file, old, old); err != nil {
 		r.t.Fatal(err)
 	}
-	r.addSSTable("cp -p " + file)
+	r.addSSTableOf(version, "cp -p "+file)
 }
 
 // addSSTable has put, a command that takes a path, bring a Data.db into every snapshot that is taken. The components beside
-// it are those of another SSTable, so that nothing is missing, and its version is one that is not looked into. Keyspace and table have one directory, which echo resolves.
-func (r *rig) addSSTable(put string) {
+// it are those of another SSTable, so that nothing is missing, and its version is one that is not looked into. Keyspace and
+// table have one directory, which echo resolves.
+func (r *rig) addSSTable(put string) { r.addSSTableOf("lb", put) }
+
+func (r *rig) addSSTableOf(version, put string) {
 	r.t.Helper()
-	r.onSnapshot(fmt.Sprintf(`nodetool "$@" && cd "$(echo %s/shop/files-*/snapshots/$TAG)" || exit 1
+	name := version + "-987654-big-"
+	r.onSnapshot(fmt.Sprintf(`nodetool "$@" && cd "$(echo %[1]s/shop/files-*/snapshots/$TAG)" || exit 1
 f=$(ls *-Statistics.db | head -1)
-%s lb-987654-big-Data.db && cp "$f" lb-987654-big-Statistics.db &&
-cp "${f%%Statistics.db}Index.db" lb-987654-big-Index.db && echo Data.db >lb-987654-big-TOC.txt`, r.dataDirs()[0], put))
+%[2]s %[3]sData.db && cp "$f" %[3]sStatistics.db &&
+cp "${f%%Statistics.db}Index.db" %[3]sIndex.db && echo Data.db >%[3]sTOC.txt`, r.dataDirs()[0], put, name))
 }
 
 func TestAKilledBackupIsNoneAndTheNextReusesWhatItUploaded(t *testing.T) {
@@ -329,17 +336,25 @@ func ignoreExit(err error) error {
 func TestARestoreKilledWhileFetchingGoesOnOrIsGivenUp(t *testing.T) {
 	r := newRig(t)
 	r.shop(20)
-	r.big(200 << 20)
+	r.bigOf("nb", 200<<20)
 	r.ok("backup", "--name", "b")
 	cmd := r.command("restore", "b", "--in-place", "--yes")
+	var said bytes.Buffer
+	cmd.Stderr = &said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
 	staging := filepath.Join(filepath.Dir(r.dataDirs()[0]), "cbk-restore-*", "*", "shop", "*", "*.cbk-part")
 	for found, _ := filepath.Glob(staging); len(found) == 0; found, _ = filepath.Glob(staging) {
-		time.Sleep(time.Millisecond)
+		select {
+		case err := <-ended:
+			t.Fatalf("it ended before it was killed: %v\n%s", err, &said)
+		case <-time.After(time.Millisecond):
+		}
 	}
-	if err := errors.Join(cmd.Process.Kill(), ignoreExit(cmd.Wait())); err != nil {
+	if err := errors.Join(cmd.Process.Kill(), ignoreExit(<-ended)); err != nil {
 		t.Fatal(err)
 	}
 	if rows := r.dump()["customers"]; len(rows) != 20 {
