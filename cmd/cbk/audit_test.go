@@ -91,7 +91,7 @@ func readerOf(t *testing.T, dir string, log io.Writer) *session {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	return &session{cfg: &config{Repository: dir}, log: slog.New(slog.NewTextHandler(log, nil)), repo: r}
+	return &session{cfg: &config{Repository: dir}, log: slog.New(slog.NewTextHandler(log, nil)), repo: r, advise: func(err error) error { return err }}
 }
 
 func TestARestoreLeavesARecordWhereItMayAndDoesWithoutElsewhere(t *testing.T) {
