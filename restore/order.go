@@ -39,9 +39,12 @@ type Order struct {
 	FirstStart *node.FirstStart `json:"first_start,omitempty"`
 }
 
+// idForm is the time at which a restore was asked for, as its id.
+const idForm = "20060102T150405Z"
+
 // NewOrder makes an order. asked is when the restore was asked for and makes its id.
 func NewOrder(way Way, snap *snapshot.Snapshot, only snapshot.Selection, asked time.Time) Order {
-	return Order{ID: asked.UTC().Format("20060102T150405Z"), Way: way, Backup: snap.Backup, Cluster: snap.Cluster,
+	return Order{ID: asked.UTC().Format(idForm), Way: way, Backup: snap.Backup, Cluster: snap.Cluster,
 		Node: snap.Entry.Catalogue.Node, HostID: snap.HostID, Selection: only}
 }
 
