@@ -151,7 +151,7 @@ func (p *Plan) target(snap *snapshot.Snapshot) target {
 		to[t.From] = filepath.FromSlash(t.To)
 	}
 	return target{
-		tables: chosen(snap, p.takes),
+		tables: chosen(snap, p.Takes),
 		dir: func(t *snapshot.Table, s *snapshot.SSTable) string {
 			return filepath.Join(p.Places.Dirs[p.Places.of(t, s)].Staging, to[t.Dir])
 		},

@@ -73,8 +73,8 @@ func isSystem(keyspace string) bool {
 	return slices.Contains([]string{keyspaceSystem, keyspaceSchema, keyspaceAuth, keyspaceViews, keyspaceTraces, keyspaceCluster}, keyspace)
 }
 
-// takes reports whether a table of the backup comes back.
-func (o *Order) takes(keyspace, table string) bool {
+// Takes reports whether a table of the backup comes back.
+func (o *Order) Takes(keyspace, table string) bool {
 	switch {
 	case !o.whole():
 		return o.Selection.Has(keyspace, table)

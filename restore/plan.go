@@ -123,7 +123,7 @@ func (p *Plan) judge(ctx context.Context, snap *snapshot.Snapshot, host Host) er
 		}
 		in.Drops = fit.Drops(text.String())
 	}
-	found, err := fit.Read(ctx, snap, chosen(snap, func(keyspace, table string) bool { return !isSystem(keyspace) && p.takes(keyspace, table) }), in)
+	found, err := fit.Read(ctx, snap, chosen(snap, func(keyspace, table string) bool { return !isSystem(keyspace) && p.Takes(keyspace, table) }), in)
 	if err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (p *Plan) tables(ctx context.Context, snap *snapshot.Snapshot, host Host) e
 	}
 	for i := range snap.Node.Tables {
 		t := &snap.Node.Tables[i]
-		if !p.takes(t.Keyspace, t.Name) {
+		if !p.Takes(t.Keyspace, t.Name) {
 			if p.whole() {
 				p.LeftOut = append(p.LeftOut, t.Keyspace+"."+t.Name)
 			}

@@ -341,7 +341,7 @@ func TestAnOrderTakesWhatItNames(t *testing.T) {
 		{"system_cluster_metadata", "distributed_metadata_log", true, false, false, false},
 		{"systematics", "peers_x", true, true, true, false},
 	} {
-		got := []bool{whole.takes(c.keyspace, c.table), clone.takes(c.keyspace, c.table), keeping.takes(c.keyspace, c.table), some.takes(c.keyspace, c.table)}
+		got := []bool{whole.Takes(c.keyspace, c.table), clone.Takes(c.keyspace, c.table), keeping.Takes(c.keyspace, c.table), some.Takes(c.keyspace, c.table)}
 		if diff := cmp.Diff([]bool{c.whole, c.clone, c.keeping, c.some}, got); diff != "" {
 			t.Errorf("%s.%s (whole, clone, keeping, some; -want +got):\n%s", c.keyspace, c.table, diff)
 		}
