@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"cbk/cassandra/cassandratest"
 	"cbk/cassandra/sstable"
+	"cbk/restore"
 )
 
 // trio is a cluster of three nodes, each with a state directory and a configuration of its own, and one repository.
@@ -128,7 +130,8 @@ func TestThreeNodesOfSeveralCompressionsComeBackRowByRow(t *testing.T) {
 
 	all.lose()
 	all.nodes[0].fails(5, []string{"the backup is of " + hosts[1]}, "restore", "monday", "--in-place", "--yes", "--node", hosts[1])
-	for i, r := range all.nodes {
+	all.restoreByOrder(all.nodes[2], "monday", hosts[2])
+	for i, r := range all.nodes[:2] {
 		got := doc[restoreJSON](r, "restore", "monday", "--in-place", "--yes", "--node", hosts[i])
 		if got.Node.HostID != hosts[i] || got.Verified == nil || len(got.Verified.Tables) != 3 || len(got.Refused) != 0 {
 			t.Errorf("restore of node %d: %+v", i+1, got)
@@ -143,6 +146,50 @@ func TestThreeNodesOfSeveralCompressionsComeBackRowByRow(t *testing.T) {
 	all.mustHold(monday)
 	if got := doc[checkJSON](all.nodes[2], "check", "--read-data"); !got.OK || !got.Readable || len(got.Damage) != 0 {
 		t.Errorf("check: %+v", got)
+	}
+}
+
+// restoreByOrder has a node do the phases of a cluster's restore, by an order that another has made: it has no key at all.
+func (all *trio) restoreByOrder(r *rig, backup, host string) {
+	all.t.Helper()
+	var order string
+	for line := range strings.Lines(all.nodes[0].ok("node", "orders", backup, "--in-place")) {
+		var o nodeOrderJSON
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			all.t.Fatal(err)
+		}
+		if o.Order.HostID == host {
+			order = line
+		}
+	}
+	key := r.cfg.PassphraseFile
+	r.cfg.PassphraseFile = ""
+	r.save()
+	defer func() { r.cfg.PassphraseFile = key; r.save() }()
+	if code, out, _ := r.run("list"); code == 0 {
+		all.t.Fatalf("it has a key:\n%s", out)
+	}
+	for range 2 { // what is fetched is not fetched again
+		cmd := r.command("node", "fetch")
+		cmd.Stdin = strings.NewReader(order)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			all.t.Fatalf("fetch: %v\n%s", err, out)
+		}
+	}
+	id := doc[restoresJSON](r, "restore", "--status").Restores[0].ID
+	for _, phase := range []struct {
+		name string
+		then restore.Phase
+	}{{"switch", restore.PhaseStart}, {"start", restore.PhaseVerify}, {"verify", restore.PhaseDone}, {"commit", restore.PhaseCommitted}} {
+		for range 2 { // each may be called again
+			var got phaseJSON
+			if err := json.Unmarshal([]byte(r.ok("node", phase.name, id)), &got); err != nil || got.ID != id || got.Phase != phase.then {
+				all.t.Errorf("%s: %+v, %v", phase.name, got, err)
+			}
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(r.dataDirs()[0]), "cbk-*")); len(left) > 0 {
+		all.t.Errorf("left: %v", left)
 	}
 }
 
