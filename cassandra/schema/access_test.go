@@ -127,7 +127,7 @@ func FuzzTypeNames(f *testing.F) {
 	f.Add(`frozen<map<text, "A ""b"" c">>`)
 	f.Fuzz(func(t *testing.T, text string) {
 		size := 0
-		for _, name := range typeNames(text) {
+		for _, name := range TypeNames(text) {
 			size += len(name)
 		}
 		if size > len(text) {

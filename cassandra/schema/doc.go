@@ -14,9 +14,12 @@
 //   - an option without a value in the rows, which is the release's default, is left out;
 //   - dropped columns come in the order of their names.
 //
+// The way back: [Split] parts such a text into statements, and [Parse] says of one what it makes and what it needs, so
+// that a table can be made again with its types, and in a keyspace of another name.
+//
 // Invariants. It reads nothing itself. The same rows give the same text, whatever their order. A row that is needed and
 // lacks a column, or has it with another type, is an error that names it; a row that belongs to nothing is left out, as
 // Cassandra does. Time and memory are those of the rows times a small factor.
 //
-// Ways in: [System.CQL] and [Access.CQL].
+// Ways in: [System.CQL] and [Access.CQL]; [ParseAll] and [Statement.In].
 package schema

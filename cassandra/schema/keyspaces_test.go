@@ -89,7 +89,7 @@ func TestNamesInTypesAreFound(t *testing.T) {
 		"":                               nil,
 		"<<>, ":                          nil,
 	} {
-		if diff := cmp.Diff(want, typeNames(of)); diff != "" {
+		if diff := cmp.Diff(want, TypeNames(of)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", of, diff)
 		}
 	}

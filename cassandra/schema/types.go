@@ -51,7 +51,7 @@ func (w *typeWriter) write(t element, depth int) error {
 	lines := make([]string, len(names))
 	for i, name := range names {
 		lines[i] = "    " + quoteName(name) + " " + types[i]
-		for _, used := range typeNames(types[i]) {
+		for _, used := range TypeNames(types[i]) {
 			if other, ok := w.types[used]; ok {
 				if err := w.write(other, depth+1); err != nil {
 					return err
@@ -63,8 +63,8 @@ func (w *typeWriter) write(t element, depth int) error {
 	return nil
 }
 
-// typeNames are the names in the text of a type, as frozen, map, text and Place in frozen<map<text, "Place">>.
-func typeNames(text string) []string {
+// TypeNames are the names in the text of a type, as frozen, map, text and Place in frozen<map<text, "Place">>.
+func TypeNames(text string) []string {
 	var names []string
 	for text != "" {
 		if text[0] == '"' {
@@ -109,7 +109,7 @@ func (k *keyspace) isComplex(text string) bool {
 			return true
 		}
 	}
-	names := typeNames(text)
+	names := TypeNames(text)
 	return len(names) == 1 && !strings.HasPrefix(text, "'") && k.userTypes()[names[0]]
 }
 
