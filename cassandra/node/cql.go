@@ -93,6 +93,11 @@ func (n *Node) authenticate(c *gocql.ClusterConfig) error {
 
 // connect opens a session of its own to the node.
 func (n *Node) connect(ctx context.Context) (*gocql.Session, error) {
+	return n.connectFor(ctx, queryTimeout)
+}
+
+// connectFor opens a session whose queries may take a while.
+func (n *Node) connectFor(ctx context.Context, timeout time.Duration) (*gocql.Session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -107,6 +112,7 @@ func (n *Node) connect(ctx context.Context) (*gocql.Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Timeout = timeout
 	s, err := c.CreateSession()
 	if err != nil {
 		return nil, n.unreachable(err, tlsAdvice(c.HostDialer.(*pinnedDialer).handshake(), err.Error()))

@@ -230,8 +230,8 @@ func (n *Node) tablesOf(ctx context.Context, view bool, stmt string) ([]Table, e
 // SampleQuery reads up to ten rows of a table through CQL, to the end. It tells
 // that the table's files can be opened and read, not that every row is there.
 func (n *Node) SampleQuery(ctx context.Context, keyspace, table string) error {
-	if !tableName.MatchString(keyspace) || !tableName.MatchString(table) {
-		return fmt.Errorf("%q.%q is not the name of a table", keyspace, table)
+	if err := checkTable(keyspace, table); err != nil {
+		return err
 	}
 	stmt := fmt.Sprintf(`SELECT * FROM "%s"."%s" LIMIT 10`, keyspace, table)
 	if err := n.query(ctx, func(gocql.Scanner) error { return nil }, stmt); err != nil {

@@ -33,6 +33,7 @@ type Statement struct {
 	// Arguments are the types that tell functions of one name apart.
 	Arguments []string
 	Columns   []Column // of a table, or of a type its fields; the one that is added
+	Query     string   // of a view: what it selects, in one form whatever the blanks and quotes
 	CQL       string   // without comments and blanks before it; with its semicolon, where it has one
 
 	tokens []token
@@ -220,16 +221,39 @@ func (p *parser) alter(s *Statement) {
 	}
 }
 
-// view takes a view's base table.
+// view takes a view's base table and what it selects of it.
 func (p *parser) view(s *Statement) {
-	for !p.words("from") {
-		if len(p.left) == 0 || p.err != nil {
-			p.need(false, "FROM")
-			return
+	var query []string
+	note := func() {
+		p.need(len(p.left) > 0, "the end of a view")
+		t := p.take()
+		if id, ok := t.identifier(); ok {
+			t.text = quoteType(id)
 		}
-		p.take()
+		query = append(query, t.text)
+	}
+	for p.err == nil && !p.words("from") {
+		note()
 	}
 	_, s.On = p.qualified()
+	query = append(query, "from", quoteType(s.On))
+	for p.err == nil && !p.words("primary", "key") {
+		note()
+	}
+	query = append(query, "primary key")
+	for depth := 0; p.err == nil; {
+		switch p.peek().text {
+		case "(":
+			depth++
+		case ")":
+			depth--
+		}
+		note()
+		if depth == 0 {
+			break
+		}
+	}
+	s.Query = strings.Join(query, " ")
 }
 
 // arguments takes the types of a function's arguments, which have names there, or of an aggregate's.

@@ -103,7 +103,8 @@ func TestWhatAStatementMakesIsRead(t *testing.T) {
 			WITH COMPACT STORAGE AND CLUSTERING ORDER BY (c ASC, d DESC) AND comment = 'CLUSTERING ORDER BY (a DESC)';`,
 			Statement{Kind: KindTable, Keyspace: "k", Name: "t", Columns: []Column{{"a", "int", "partition 1"}, {"b", "int", "partition 0"}, {"c", "int", "clustering 0"},
 				{"d", "timeuuid", "clustering 1 desc"}, {"s", "'some.Type'", "static"}, {"m", "text", ""}}}},
-		{`CREATE MATERIALIZED VIEW k."V" AS SELECT "from", id FROM k."Base" WHERE id IS NOT NULL PRIMARY KEY (id)`, Statement{Kind: KindView, Keyspace: "k", Name: "V", On: "Base"}},
+		{`CREATE MATERIALIZED VIEW k."V" AS SELECT "from", id FROM k."Base" WHERE id IS NOT NULL PRIMARY KEY (id)`, Statement{Kind: KindView, Keyspace: "k", Name: "V", On: "Base",
+			Query: `as select from , id from "Base" where id is not null primary key ( id )`}},
 		{`CREATE CUSTOM INDEX IF NOT EXISTS i ON k.t (values(c)) USING 'sai'`, Statement{Kind: KindIndex, Keyspace: "k", Name: "i", On: "t"}},
 		{`CREATE INDEX "I" ON t ("c")`, Statement{Kind: KindIndex, Name: "I", On: "t"}},
 		{`CREATE TRIGGER w ON k.t USING 'a.B'`, Statement{Kind: KindTrigger, Keyspace: "k", Name: "w", On: "t"}},
@@ -130,7 +131,7 @@ func TestWhatAStatementMakesIsRead(t *testing.T) {
 func TestAStatementThatIsBrokenIsAnError(t *testing.T) {
 	for _, cql := range []string{"CREATE TABLE k.t", "CREATE TABLE k.t (", "CREATE TABLE k.t (a", "CREATE TABLE k.t (a int", "CREATE TABLE k.t (a list<int, PRIMARY KEY (a))",
 		"CREATE TABLE k.t (a int, PRIMARY KEY (b))", "CREATE TABLE k.t (a int, PRIMARY KEY ((a, ", "CREATE TABLE k.t (a int PRIMARY KEY) WITH CLUSTERING ORDER BY (z DESC)",
-		"CREATE TABLE k.t (a int MASKED WITH f(", "CREATE TABLE k.t (a int b)", "CREATE TYPE k.", "CREATE MATERIALIZED VIEW k.v AS SELECT x", "CREATE INDEX i", "CREATE INDEX i OF t",
+		"CREATE TABLE k.t (a int MASKED WITH f(", "CREATE TABLE k.t (a int b)", "CREATE TYPE k.", "CREATE MATERIALIZED VIEW k.v AS SELECT x", "CREATE MATERIALIZED VIEW k.v AS SELECT x FROM k.t", "CREATE MATERIALIZED VIEW k.v AS SELECT x FROM t PRIMARY KEY (x", "CREATE INDEX i", "CREATE INDEX i OF t",
 		"CREATE FUNCTION f(a int", "CREATE FUNCTION f(a int b int)", "ALTER TABLE k.t DROP", "CREATE KEYSPACE", `CREATE KEYSPACE "k`, "CREATE /* x", "CREATE $$", "CREATE TYPE 'k'.t (a int)"} {
 		if s, err := Parse(cql); err == nil || !strings.Contains(err.Error(), "CQL \"") {
 			t.Errorf("%s: %+v, %v", cql, s, err)
