@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -55,6 +56,20 @@ type target struct {
 	tables []*snapshot.Table
 	// dir is the directory of the table that an SSTable goes to.
 	dir func(t *snapshot.Table, s *snapshot.SSTable) string
+	// skip tells SSTables that are not written; nil where all are.
+	skip func(s *snapshot.SSTable) bool
+}
+
+// pages reads what is written, page by page.
+func (t *target) pages(ctx context.Context, snap *snapshot.Snapshot, fn func([]snapshot.Page) error) error {
+	return snap.Pages(ctx, t.tables, func(pages []snapshot.Page) error {
+		for i := range pages {
+			if t.skip != nil {
+				pages[i].SSTables = slices.DeleteFunc(pages[i].SSTables, func(s snapshot.SSTable) bool { return t.skip(&s) })
+			}
+		}
+		return fn(pages)
+	})
 }
 
 // fetch writes the files of a snapshot.
@@ -82,7 +97,7 @@ func (f *fetch) run(ctx context.Context) (*Fetched, error) {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(settling)
-	err := f.snap.Pages(ctx, f.target.tables, func(pages []snapshot.Page) error {
+	err := f.target.pages(ctx, f.snap, func(pages []snapshot.Page) error {
 		for _, p := range pages {
 			if p.Err != nil {
 				f.refuse(Refused{p.Table.Keyspace, p.Table.Name, "SSTables of a damaged description", p.Err})

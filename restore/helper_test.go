@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -33,6 +34,7 @@ type rig struct {
 	t    *testing.T
 	st   store.Store
 	repo *repo.Repo
+	cql  map[string]string // of the keyspaces of the node that is backed up
 }
 
 func newRig(t *testing.T) *rig {
@@ -51,12 +53,13 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	return &rig{t, st, r}
+	return &rig{t: t, st: st, repo: r}
 }
 
 // source is a node that is backed up: its files stand in snapshot directories from the start.
 type source struct {
 	*node.Node
+	cql map[string]string
 }
 
 func (s *source) Identity(context.Context) (node.Identity, error) {
@@ -68,7 +71,11 @@ func (s *source) Ring(context.Context) (ring.Ring, error) {
 }
 
 func (s *source) Schema(context.Context) (node.Schema, error) {
-	return node.Schema{Keyspaces: []node.KeyspaceSchema{{Name: "none", CQL: "-- none"}}}, nil
+	all := node.Schema{Keyspaces: []node.KeyspaceSchema{{Name: "none", CQL: "-- none"}}}
+	for _, k := range slices.Sorted(maps.Keys(s.cql)) {
+		all.Keyspaces = append(all.Keyspaces, node.KeyspaceSchema{Name: k, CQL: s.cql[k]})
+	}
+	return all, nil
 }
 func (s *source) Snapshot(context.Context, string, ...string) error { return nil }
 func (s *source) Roles(context.Context) (node.Roles, error)         { return node.Roles{Absent: "none"}, nil }
@@ -140,7 +147,7 @@ func (r *rig) backupWith(name string, dataDirs ...files) (*snapshot.Snapshot, []
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	res, err := snapshot.Take(r.t.Context(), r.repo, &source{Node: n}, snapshot.Options{Name: name, Now: time.Now, Log: silentLog,
+	res, err := snapshot.Take(r.t.Context(), r.repo, &source{Node: n, cql: r.cql}, snapshot.Options{Name: name, Now: time.Now, Log: silentLog,
 		Progress: silent{}, Open: snapshot.OpenFile})
 	if err != nil {
 		r.t.Fatal(err)

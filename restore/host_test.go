@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,7 @@ type fakeHost struct {
 	rows   schema.System
 	calls  []string
 	on     map[string]func() error // run at a call
+	online
 }
 
 // oldFiles are what the directories of a host hold before a restore.
@@ -62,11 +64,12 @@ func (h *fakeHost) Layout() node.Layout { return h.layout }
 func (h *fakeHost) Answers(ctx context.Context) bool { return h.up && ctx.Err() == nil }
 
 func (h *fakeHost) Identity(context.Context) (node.Identity, error) {
-	return node.Identity{HostID: h.id, Name: "node-x", Version: "5.0.6", Tokens: h.tokens}, h.call("identity")
+	return node.Identity{HostID: h.id, Name: "node-x", Tokens: h.tokens, Version: cmp.Or(h.version, "5.0.6")}, h.call("identity")
 }
 
 func (h *fakeHost) Schema(context.Context) (node.Schema, error) {
-	return node.Schema{Tables: h.tables}, h.call("schema")
+	s, err := h.describe()
+	return s, errors.Join(err, h.call("schema"))
 }
 
 func (h *fakeHost) System(context.Context) (*schema.System, error) {

@@ -46,6 +46,7 @@ type Outcome struct {
 	Bytes    int64         // restored
 	Verified *prove.Report // by queries; nil if the node was verified before
 	Before   []string      // where the old files are
+	Answered int           // imported tables that answered a query
 }
 
 // Begin writes the journal of a plan. Errors: *UnfinishedError where an earlier restore did not end.
@@ -119,6 +120,9 @@ func (r *Job) Run(ctx context.Context, snap *snapshot.Snapshot) (*Outcome, error
 	if err := r.Fetch(ctx, snap); err != nil {
 		return nil, err
 	}
+	if r.Journal.Plan.Way == Import {
+		return r.takeIn(ctx, snap)
+	}
 	if err := r.Switch(ctx); err != nil {
 		return nil, err
 	}
@@ -150,8 +154,13 @@ func (p *Plan) target(snap *snapshot.Snapshot) target {
 	for _, t := range p.Tables {
 		to[t.From] = filepath.FromSlash(t.To)
 	}
+	var skip func(*snapshot.SSTable) bool
+	if p.Way == Import {
+		skip = ofIndex
+	}
 	return target{
-		tables: chosen(snap, p.Takes),
+		tables: chosen(snap, func(t *snapshot.Table) bool { return to[t.Dir] != "" }),
+		skip:   skip,
 		dir: func(t *snapshot.Table, s *snapshot.SSTable) string {
 			return filepath.Join(p.Places.Dirs[p.Places.of(t, s)].Staging, to[t.Dir])
 		},

@@ -27,7 +27,14 @@ const (
 	PhaseFill    Phase = "fill"    // the fetched ones are moved in
 	PhaseStart   Phase = "start"   // Cassandra is being started
 	PhaseVerify  Phase = "verify"  // it runs, and is asked for what must be there
-	PhaseDone    Phase = "done"    // the old files are still there
+
+	// An import goes from PhaseFetched through these instead, and ends as committed: it keeps nothing.
+	PhaseSchema   Phase = "schema"   // what the tables need is being made
+	PhaseTruncate Phase = "truncate" // tables are being emptied
+	PhaseImport   Phase = "import"   // Cassandra takes the SSTables in, table by table
+	PhaseViews    Phase = "views"    // views are being made of the imported tables
+
+	PhaseDone Phase = "done" // the old files are still there
 
 	// A rollback goes from any phase up to PhaseDone through these.
 	PhaseUndo   Phase = "undo"   // the restored files are moved away
@@ -39,10 +46,14 @@ const (
 )
 
 // order is the order of phases a restore goes through.
-var order = []Phase{PhaseFetch, PhaseFetched, PhaseStop, PhaseAside, PhaseFill, PhaseStart, PhaseVerify, PhaseDone, PhaseUndo, PhaseBack, PhaseRevive, PhaseUndone, PhaseCommitted}
+var order = []Phase{PhaseFetch, PhaseFetched, PhaseStop, PhaseAside, PhaseFill, PhaseStart, PhaseVerify,
+	PhaseSchema, PhaseTruncate, PhaseImport, PhaseViews, PhaseDone, PhaseUndo, PhaseBack, PhaseRevive, PhaseUndone, PhaseCommitted}
 
 // reached reports whether a phase is another or one after it.
 func (p Phase) reached(other Phase) bool { return slices.Index(order, p) >= slices.Index(order, other) }
+
+// imports reports whether an import has begun to change what the node holds.
+func (j *Journal) imports() bool { return j.Plan.Way == Import && j.Phase.reached(PhaseSchema) }
 
 // Over reports whether nothing is left to do but to clean up.
 func (p Phase) Over() bool { return p == PhaseDone || p == PhaseUndone || p == PhaseCommitted }
@@ -54,6 +65,10 @@ type Journal struct {
 	Phase   Phase     `json:"phase"`
 	Proof   string    `json:"proof_sha256,omitempty"` // of the list of fetched files and their hashes
 	Drained bool      `json:"drained,omitempty"`      // Cassandra has flushed everything and takes no more writes
+
+	Executed   int      `json:"executed,omitempty"`   // statements of the schema, or of the views, that an import has run
+	Imported   []string `json:"imported,omitempty"`   // tables that an import is done with
+	Generation int      `json:"generation,omitempty"` // the first that an import into a release before 4.0 gives to SSTables
 
 	path string
 	at   func(point string)
@@ -67,8 +82,12 @@ type UnfinishedError struct {
 // Error says how far it came and what to do.
 func (e *UnfinishedError) Error() string {
 	j := e.Journal
+	or := fmt.Sprintf("--rollback %s to put everything back as it was", j.Plan.ID)
+	if j.imports() {
+		or = fmt.Sprintf("--commit %s to leave it as it is", j.Plan.ID)
+	}
 	return fmt.Sprintf("the restore %s of backup %q was interrupted in phase %q: give the same command again to go on with it, "+
-		"or cbk restore --rollback %s to put everything back as it was", j.Plan.ID, j.Plan.Backup, j.Phase, j.Plan.ID)
+		"or cbk restore %s", j.Plan.ID, j.Plan.Backup, j.Phase, or)
 }
 
 // Before lists where the old files of a restore are, Undone where what a rollback took away is.
@@ -82,13 +101,28 @@ func (j *Journal) Undone() []string {
 }
 
 func (j *Journal) staging() []string {
-	return j.roots(stagingName(j.Plan.ID), func(m *Move) string { return m.Staging })
+	if j.Plan.Way != Import {
+		return j.roots(stagingName(j.Plan.ID), func(m *Move) string { return m.Staging })
+	}
+	var dirs []string
+	for _, d := range j.Plan.Places.Dirs {
+		dirs = append(dirs, d.Staging)
+	}
+	return named(stagingName(j.Plan.ID), dirs)
 }
 
 // roots are the directories of a name above those that moves say.
-func (j *Journal) roots(name string, of func(*Move) string) (dirs []string) {
+func (j *Journal) roots(name string, of func(*Move) string) []string {
+	var dirs []string
 	for i := range j.Plan.Moves {
-		dir := of(&j.Plan.Moves[i])
+		dirs = append(dirs, of(&j.Plan.Moves[i]))
+	}
+	return named(name, dirs)
+}
+
+// named are the directories of a name above some others.
+func named(name string, paths []string) (dirs []string) {
+	for _, dir := range paths {
 		for dir != "" && filepath.Base(dir) != name && filepath.Dir(dir) != dir {
 			dir = filepath.Dir(dir)
 		}

@@ -3,6 +3,7 @@ package restore
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"time"
 
@@ -19,6 +20,8 @@ const (
 	InPlace Way = "in-place"
 	// Clone: a node of another cluster takes over the tokens and data of one of the backup.
 	Clone Way = "clone"
+	// Import: a running node takes in tables of users, beside what it has.
+	Import Way = "import"
 )
 
 // Order is what a node is asked to become. It says nothing of the node itself: one who has never seen the node can give
@@ -35,6 +38,10 @@ type Order struct {
 	// WholeCluster tells that all nodes of the backup's ring are restored together, so that no replica has anything newer.
 	WholeCluster bool     `json:"whole_cluster,omitempty"`
 	Accept       []string `json:"accept,omitempty"` // codes of risks, see package fit
+	// TruncateFirst: tables that are there are emptied before they are imported into.
+	TruncateFirst bool `json:"truncate_first,omitempty"`
+	// AsKeyspace is the name under which the one keyspace that is chosen comes back.
+	AsKeyspace string `json:"as_keyspace,omitempty"`
 	// FirstStart is what the target of a clone needs in order to take over the tokens.
 	FirstStart *node.FirstStart `json:"first_start,omitempty"`
 }
@@ -76,6 +83,8 @@ func isSystem(keyspace string) bool {
 // Takes reports whether a table of the backup comes back.
 func (o *Order) Takes(keyspace, table string) bool {
 	switch {
+	case o.Way == Import:
+		return !isSystem(keyspace) && o.Selection.Has(keyspace, table)
 	case !o.whole():
 		return o.Selection.Has(keyspace, table)
 	case o.Way == Clone:
@@ -101,11 +110,20 @@ func (o *Order) clones(keyspace, table string) bool {
 	return true
 }
 
+// keyspaceName is what Cassandra takes (SchemaConstants.NAME_LENGTH and PATTERN_WORD_CHARS).
+var keyspaceName = regexp.MustCompile(`^\w{1,48}$`)
+
 // check refuses what is no order.
 func (o *Order) check() error {
 	switch {
-	case o.Way != InPlace && o.Way != Clone:
-		return fmt.Errorf("way %q: %s or %s", o.Way, InPlace, Clone)
+	case o.Way != InPlace && o.Way != Clone && o.Way != Import:
+		return fmt.Errorf("way %q: %s, %s or %s", o.Way, InPlace, Clone, Import)
+	case o.Way != Import && (o.TruncateFirst || o.AsKeyspace != ""):
+		return fmt.Errorf("only an import empties tables or gives a keyspace another name")
+	case o.AsKeyspace != "" && o.whole():
+		return fmt.Errorf("another name is given to one keyspace: choose it with --keyspace or --table")
+	case o.AsKeyspace != "" && (!keyspaceName.MatchString(o.AsKeyspace) || isSystem(o.AsKeyspace)):
+		return fmt.Errorf("%q cannot be the name of a keyspace: 1 to 48 letters, digits and underscores, and none of Cassandra's own", o.AsKeyspace)
 	case o.Way == Clone && (!o.whole() || o.FirstStart == nil):
 		return fmt.Errorf("a clone is of a whole node, with the tokens it takes over")
 	}

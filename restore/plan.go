@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"cbk/cassandra/node"
+	"cbk/cassandra/ring"
 	"cbk/cassandra/schema"
 	"cbk/restore/fit"
 	"cbk/restore/prove"
@@ -34,6 +35,16 @@ type Host interface {
 	EndFirstStart(ctx context.Context, f *node.FirstStart) error
 	SampleQuery(ctx context.Context, keyspace, table string) error
 	prove.Querier
+	Online
+}
+
+// Online is what an import asks of a node that runs.
+type Online interface {
+	Ring(ctx context.Context) (ring.Ring, error)
+	Execute(ctx context.Context, statement string) error
+	TruncateTable(ctx context.Context, keyspace, table string) error
+	Import(ctx context.Context, keyspace, table string, dirs ...string) error
+	Refresh(ctx context.Context, keyspace, table string) error
 }
 
 // Plan is what a restore onto a node will do. It is a value: printed, kept in the journal and carried out from there.
@@ -48,6 +59,7 @@ type Plan struct {
 	Damaged int      `json:"damaged_sstables"` // that were damaged on the node already
 	Places  Places   `json:"places"`
 	Moves   []Move   `json:"moves"`
+	Online  *Taking  `json:"import,omitempty"` // of an import
 
 	Risks []fit.Risk     `json:"risks"`
 	Fit   []fit.TableFit `json:"fit"`            // what the SSTables of user tables are
@@ -88,7 +100,7 @@ func NewPlan(ctx context.Context, snap *snapshot.Snapshot, host Host, o Order) (
 	if err := p.suffices(snap); err != nil {
 		return nil, err
 	}
-	if err := p.tables(ctx, snap, host); err != nil {
+	if err := p.find(ctx, snap, host); err != nil {
 		return nil, err
 	}
 	l := host.Layout()
@@ -99,22 +111,24 @@ func NewPlan(ctx context.Context, snap *snapshot.Snapshot, host Host, o Order) (
 	if err := p.Places.demand(p.Bytes); err != nil {
 		return nil, err
 	}
-	if err := p.planMoves(l); err != nil {
-		return nil, err
+	if p.Way != Import { // which moves nothing
+		if err := p.planMoves(l); err != nil {
+			return nil, err
+		}
 	}
 	return p, p.judge(ctx, snap, host)
 }
 
 // judge finds out which risks the plan carries and refuses those that were not accepted.
 func (p *Plan) judge(ctx context.Context, snap *snapshot.Snapshot, host Host) error {
-	in := fit.Input{Now: time.Now(), Backup: snap.Started, Way: fit.Way(p.Way), Release: p.release, Mode: cmp.Or(host.Layout().StorageMode, "CASSANDRA_4"), Creates: p.whole(),
-		Partial: !p.whole() || p.Way == InPlace && !p.Alone && !p.WholeCluster}
-	if !p.whole() {
+	in := fit.Input{Now: time.Now(), Backup: snap.Started, Way: fit.Way(p.Way), Release: p.release, Mode: cmp.Or(host.Layout().StorageMode, "CASSANDRA_4"),
+		Creates: p.whole() || p.Way == Import, Partial: p.partial()}
+	if !p.whole() || p.Way == Import {
 		rows, err := host.System(ctx)
 		if err != nil {
 			return err
 		}
-		if in.Schema, err = fit.FromRows(rows, func(keyspace string) bool { return !isSystem(keyspace) }); err != nil {
+		if in.Schema, err = p.targets(rows); err != nil {
 			return err
 		}
 		var text strings.Builder
@@ -123,13 +137,40 @@ func (p *Plan) judge(ctx context.Context, snap *snapshot.Snapshot, host Host) er
 		}
 		in.Drops = fit.Drops(text.String())
 	}
-	found, err := fit.Read(ctx, snap, chosen(snap, func(keyspace, table string) bool { return !isSystem(keyspace) && p.Takes(keyspace, table) }), in)
+	found, err := fit.Read(ctx, snap, chosen(snap, func(t *snapshot.Table) bool { return !isSystem(t.Keyspace) && p.restores(t) }), in)
 	if err != nil {
 		return err
 	}
 	p.Risks, p.Fit = found.Risks, found.Tables
 	p.Idle, err = fit.Judge(p.Risks, p.Accept)
 	return err
+}
+
+// partial reports whether data stays beside what is restored.
+func (p *Plan) partial() bool {
+	switch {
+	case p.Way == Import:
+		return p.Online.Beside || !p.Alone
+	case !p.whole():
+		return true
+	}
+	return p.Way == InPlace && !p.Alone && !p.WholeCluster
+}
+
+func (p *Plan) restores(t *snapshot.Table) bool {
+	return slices.ContainsFunc(p.Tables, func(task Task) bool { return task.From == t.Dir })
+}
+
+// targets are the tables of users on the host, under the names that the backup knows them by.
+func (p *Plan) targets(rows *schema.System) ([]fit.Table, error) {
+	if p.AsKeyspace == "" {
+		return fit.FromRows(rows, func(keyspace string) bool { return !isSystem(keyspace) })
+	}
+	all, err := fit.FromRows(rows, func(keyspace string) bool { return keyspace == p.AsKeyspace })
+	for i := range all {
+		all[i].Keyspace = p.Tables[0].Keyspace
+	}
+	return all, err
 }
 
 // whose refuses a host that runs as another node than the backup's. One that does not answer cannot be asked.
@@ -151,7 +192,7 @@ func (p *Plan) whose(ctx context.Context, host Host, release string) error {
 
 // suffices refuses a snapshot that is not of the whole node where everything on the node gives way to it.
 func (p *Plan) suffices(snap *snapshot.Snapshot) error {
-	if !p.whole() {
+	if !p.whole() || p.Way == Import {
 		return nil
 	}
 	if snap.Node.Selection != nil {
@@ -164,7 +205,15 @@ func (p *Plan) suffices(snap *snapshot.Snapshot) error {
 	return nil
 }
 
-// tables finds what comes back and where it belongs.
+// find finds what comes back and where it belongs.
+func (p *Plan) find(ctx context.Context, snap *snapshot.Snapshot, host Host) error {
+	if p.Way == Import {
+		return p.planImport(ctx, snap, host)
+	}
+	return p.tables(ctx, snap, host)
+}
+
+// tables finds what replaces files of the node.
 func (p *Plan) tables(ctx context.Context, snap *snapshot.Snapshot, host Host) error {
 	to := func(t *snapshot.Table) (string, error) { return t.Dir, nil }
 	if !p.whole() {

@@ -12,6 +12,10 @@ import (
 
 // Print writes the plan for a reader.
 func (p *Plan) Print(w io.Writer) {
+	if p.Way == Import {
+		p.printImport(w)
+		return
+	}
 	what := "in place"
 	if p.Way == Clone {
 		what = "onto this node of another cluster"

@@ -20,7 +20,7 @@ func (r *rig) counted(name string) (*snapshot.Snapshot, *store.Counts) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	s := (&rig{r.t, st, opened}).open(name)
+	s := (&rig{t: r.t, st: st, repo: opened}).open(name)
 	counts.Gets.Store(0)
 	counts.Lists.Store(0)
 	return s, counts

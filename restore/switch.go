@@ -239,6 +239,8 @@ func (r *Job) Rollback(ctx context.Context) error {
 	switch {
 	case j.Phase == PhaseUndone:
 		return nil
+	case j.imports():
+		return j.cannotUndo()
 	case j.Phase == PhaseCommitted:
 		return fmt.Errorf("the restore %s is committed: its old files are gone", j.Plan.ID)
 	case !j.Phase.reached(PhaseAside):
@@ -313,12 +315,14 @@ func (r *Job) step(p Phase, moves func([]Move, func(string)) error) error {
 func (r *Job) Commit() error {
 	j := r.Journal
 	var err error
-	switch j.Phase {
-	case PhaseDone, PhaseVerify:
+	switch {
+	case j.imports():
+		err = removeAll(j.staging())
+	case j.Phase == PhaseDone || j.Phase == PhaseVerify:
 		err = removeAll(j.Before())
-	case PhaseUndone:
+	case j.Phase == PhaseUndone:
 		err = removeAll(j.Undone())
-	case PhaseCommitted:
+	case j.Phase == PhaseCommitted:
 		return nil
 	default:
 		return fmt.Errorf("the restore %s is in phase %q: go on with it or roll it back first", j.Plan.ID, j.Phase)

@@ -18,7 +18,7 @@ func ToDir(ctx context.Context, snap *snapshot.Snapshot, only *snapshot.Selectio
 		return nil, err
 	}
 	f := &fetch{snap: snap, progress: p, made: make(map[string]bool), target: target{
-		tables: chosen(snap, only.Has),
+		tables: chosen(snap, func(t *snapshot.Table) bool { return only.Has(t.Keyspace, t.Name) }),
 		dir: func(t *snapshot.Table, _ *snapshot.SSTable) string {
 			return filepath.Join(dir, filepath.FromSlash(t.Dir))
 		},
@@ -51,9 +51,9 @@ func vacantDir(dir string) error {
 }
 
 // chosen are the tables of a snapshot for which take says so.
-func chosen(s *snapshot.Snapshot, take func(keyspace, table string) bool) (out []*snapshot.Table) {
+func chosen(s *snapshot.Snapshot, take func(*snapshot.Table) bool) (out []*snapshot.Table) {
 	for i := range s.Node.Tables {
-		if t := &s.Node.Tables[i]; take(t.Keyspace, t.Name) {
+		if t := &s.Node.Tables[i]; take(t) {
 			out = append(out, t)
 		}
 	}

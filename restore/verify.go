@@ -29,7 +29,7 @@ import (
 func verifyFiles(ctx context.Context, snap *snapshot.Snapshot, to target, each func(name string, size int64, sum pack.ID)) (files int, err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	err = snap.Pages(ctx, to.tables, func(pages []snapshot.Page) error {
+	err = to.pages(ctx, snap, func(pages []snapshot.Page) error {
 		for _, p := range pages {
 			if p.Err != nil {
 				return p.Err
