@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -76,7 +77,7 @@ func (p *bar) Done(files int, bytes int64) {
 	p.b.IncrInt64(bytes)
 }
 
-// newLines logs what was done. end waits for the last line.
+// newLines logs what was done. end waits for the last line, and may be called again.
 func newLines(log *slog.Logger) (p *tally, end func()) {
 	p = &tally{}
 	quit, done := make(chan struct{}), make(chan struct{})
@@ -93,7 +94,7 @@ func newLines(log *slog.Logger) (p *tally, end func()) {
 			before = p.line(log, before)
 		}
 	}()
-	return p, func() { close(quit); <-done }
+	return p, sync.OnceFunc(func() { close(quit); <-done })
 }
 
 // line logs one line and returns the bytes it told of. The rate is that since the line before: the mean over all would

@@ -58,6 +58,7 @@ func TestAShortRunLogsNoProgress(t *testing.T) {
 		p.Done(1, 1)
 		time.Sleep(29 * time.Second)
 		end()
+		end() // as a command does that also defers it
 		if out.Len() > 0 {
 			t.Errorf("got %s", out)
 		}
