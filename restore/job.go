@@ -46,7 +46,6 @@ type Outcome struct {
 	Bytes    int64         // restored
 	Verified *prove.Report // by queries; nil if the node was verified before
 	Before   []string      // where the old files are
-	Answered int           // imported tables that answered a query
 }
 
 // Begin writes the journal of a plan. Errors: *UnfinishedError where an earlier restore did not end.

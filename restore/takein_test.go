@@ -85,7 +85,7 @@ func TestAnImportRunsInThisOrder(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%.300s", table, diff)
 		}
 	}
-	if got.Files != 6 || got.Answered != 3 || len(got.Before) > 0 || r.journal(t).Phase != PhaseCommitted {
+	if got.Files != 6 || len(got.Verified.Tables) != 3 || len(got.Before) > 0 || r.journal(t).Phase != PhaseCommitted {
 		t.Errorf("outcome %+v, phase %s", got, r.journal(t).Phase)
 	}
 	h.mustHaveNoStaging(t)

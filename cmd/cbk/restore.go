@@ -18,7 +18,7 @@ func restoreCommand() *cli.Command {
 		Flags: commonFlags(slices.Concat([]cli.Flag{nodeFlag(), clusterFlag(),
 			&cli.StringFlag{Name: "to", Usage: "write the node's files into `DIR`, laid out as a data directory"},
 			&cli.BoolFlag{Name: "in-place", Usage: "replace the data of this node; the old files are kept"}},
-			selectionFlags(), verifyFlags(), endFlags(), []cli.Flag{acceptLostFlag(), dryRunFlag(), yesFlag()})...),
+			importFlags(), selectionFlags(), verifyFlags(), endFlags(), []cli.Flag{acceptLostFlag(), dryRunFlag(), yesFlag()})...),
 		Action: func(c *cli.Context) error {
 			if ends(c) {
 				return endRestore(c)
@@ -33,8 +33,11 @@ func restoreBackup(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if (c.String("to") != "") == c.Bool("in-place") {
-		return usageError("restore needs either --to DIR or --in-place")
+	if count(c.String("to") != "", c.Bool("in-place"), c.Bool("import")) != 1 {
+		return usageError("restore needs one of --to DIR, --in-place and --import")
+	}
+	if !c.Bool("import") && (c.Bool("truncate-first") || c.String("as-keyspace") != "") {
+		return usageError("--truncate-first and --as-keyspace go with --import")
 	}
 	only := selection(c)
 	if err := only.Check(); err != nil {
@@ -61,16 +64,19 @@ func restoreBackup(c *cli.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, snap.Close()) }()
-	if c.Bool("in-place") {
+	switch {
+	case c.Bool("in-place"):
 		return restoreInPlace(c, s, b, snap, only)
+	case c.Bool("import"):
+		return restoreImport(c, s, b, snap, only)
 	}
 	return restoreTo(c, s, snap, &only)
 }
 
-// pick chooses a node of a backup: the one asked for, in place this one, the only one.
+// pick chooses a node of a backup: the one asked for, onto a node this one, the only one.
 func (s *session) pick(c *cli.Context, b *snapshot.Backup) (*snapshot.Entry, error) {
 	name := c.String("node")
-	if name == "" && c.Bool("in-place") && len(b.Nodes) > 1 {
+	if name == "" && c.String("to") == "" && len(b.Nodes) > 1 {
 		n, err := s.node()
 		if err != nil {
 			return nil, err
@@ -85,16 +91,17 @@ func (s *session) pick(c *cli.Context, b *snapshot.Backup) (*snapshot.Entry, err
 
 // restoreJSON is cbk.restore/1.
 type restoreJSON struct {
-	Schema   string        `json:"schema"`
-	ID       string        `json:"id,omitempty"` // of a restore onto a node
-	Backup   string        `json:"backup"`
-	Node     nodeJSON      `json:"node"`
-	To       string        `json:"to,omitempty"`
-	Files    int           `json:"files"`
-	Bytes    int64         `json:"bytes"`
-	Verified *prove.Report `json:"verified"` // null for files, and where the node was verified before
-	Before   []string      `json:"before"`
-	Refused  []refusedJSON `json:"refused"`
+	Schema   string          `json:"schema"`
+	ID       string          `json:"id,omitempty"` // of a restore onto a node
+	Backup   string          `json:"backup"`
+	Node     nodeJSON        `json:"node"`
+	To       string          `json:"to,omitempty"`
+	Files    int             `json:"files"`
+	Bytes    int64           `json:"bytes"`
+	Verified *prove.Report   `json:"verified"` // null for files, and where the node was verified before
+	Before   []string        `json:"before"`
+	Refused  []refusedJSON   `json:"refused"`
+	Import   *restore.Taking `json:"import,omitempty"` // what an import made and emptied
 
 	AuditHead string `json:"audit_head,omitempty"`
 }

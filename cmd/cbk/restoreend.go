@@ -24,8 +24,8 @@ func endFlags() []cli.Flag {
 func ends(c *cli.Context) bool { return c.Bool("commit") || c.Bool("rollback") || c.Bool("status") }
 
 func endRestore(c *cli.Context) error {
-	if n := count(c.Bool("commit"), c.Bool("rollback"), c.Bool("status"), c.String("to") != "", c.Bool("in-place")); n > 1 {
-		return usageError("choose one of --to, --in-place, --commit, --rollback, --status")
+	if n := count(c.Bool("commit"), c.Bool("rollback"), c.Bool("status"), c.String("to") != "", c.Bool("in-place"), c.Bool("import")); n > 1 {
+		return usageError("choose one of --to, --in-place, --import, --commit, --rollback, --status")
 	}
 	cfg, err := loadConfig(c)
 	if err != nil {

@@ -133,17 +133,28 @@ func (s *session) job(c *cli.Context, opt restore.Options, snap *snapshot.Snapsh
 	if c.Bool("dry-run") {
 		return nil, nil
 	}
-	if err := confirm(c, out, "this replaces the node's data"); err != nil {
+	if err := confirm(c, out, does(o)); err != nil {
 		return nil, err
 	}
 	return restore.Begin(opt, plan)
 }
 
+// does says what an order comes to, for who has to confirm it.
+func does(o restore.Order) string {
+	switch {
+	case o.Way != restore.Import:
+		return "this replaces the node's data"
+	case o.TruncateFirst:
+		return "this empties the tables and imports those of the backup"
+	}
+	return "this cannot be taken back: what is imported mixes with what is there"
+}
+
 // goOn confirms an interrupted restore, whose lock it gives up where that is declined.
 func (s *session) goOn(c *cli.Context, out io.Writer, job *restore.Job) error {
-	err := confirm(c, out, "this replaces the node's data")
+	err := confirm(c, out, does(job.Journal.Plan.Order))
 	if c.Bool("dry-run") {
-		err = usageError("restore %s was interrupted: go on with it, or give it up with cbk restore --rollback %s", job.Journal.Plan.ID, job.Journal.Plan.ID)
+		err = usage{&restore.UnfinishedError{Journal: job.Journal}}
 	}
 	if err != nil {
 		job.Close()
