@@ -36,7 +36,7 @@ func (r *rig) richShop() {
 	})
 	r.nodetool("flush", "shop")
 	r.exec(`ALTER TABLE shop."Orders" DROP gone`, `CREATE MATERIALIZED VIEW shop.by_v AS SELECT v, id, at FROM shop."Orders"
-		WHERE v IS NOT NULL AND id IS NOT NULL AND at IS NOT NULL PRIMARY KEY (v, id, at)`)
+		WHERE v IS NOT NULL AND id IS NOT NULL AND at IS NOT NULL PRIMARY KEY (v, id, at)`, `CREATE INDEX by_at ON shop."Orders" (at) USING 'sai'`)
 	r.built("shop")
 }
 
@@ -86,7 +86,7 @@ func (r *rig) query(statements ...string) (all []string) {
 func everyQuery(keyspace string) []string {
 	k := keyspace + "."
 	return []string{`SELECT JSON * FROM ` + k + `customers`, `SELECT JSON * FROM ` + k + `readings`, `SELECT JSON * FROM ` + k + `"Orders"`, `SELECT JSON * FROM ` + k + `visits`,
-		`SELECT JSON * FROM ` + k + `by_v`,
+		`SELECT JSON * FROM ` + k + `by_v`, `SELECT JSON id FROM ` + k + `"Orders" WHERE at = 1`,
 		`SELECT JSON id FROM ` + k + `customers WHERE email = 'customer7@example.com'`}
 }
 
@@ -130,11 +130,11 @@ func TestTablesComeBackWhileTheNodeRuns(t *testing.T) {
 	defer stop()
 	r.exec(`DROP TABLE shop.customers`, `DROP MATERIALIZED VIEW shop.by_v`, `DROP TABLE shop."Orders"`, `DROP TYPE shop.address`, `TRUNCATE shop.visits`, `DELETE FROM shop.readings WHERE sensor = 1 AND day = '2024-01-01'`)
 	plan := doc[planJSON](r, "restore", "b", "--import", "--dry-run", "--table", "shop.customers", "--table", "shop.Orders", "--table", "shop.by_v")
-	if n := len(plan.Online.Schema) + len(plan.Online.Views); n != 6 || len(plan.Tables) != 2 || plan.Online.Foreign {
+	if n := len(plan.Online.Schema) + len(plan.Online.Views); n != 7 || len(plan.Tables) != 2 || plan.Online.Foreign {
 		t.Errorf("%d statements: %+v", n, plan)
 	}
 	got := doc[restoreJSON](r, "restore", "b", "--import", "--yes", "--table", "shop.customers", "--table", "shop.Orders", "--table", "shop.by_v", "--table", "shop.visits")
-	if len(got.Verified.Tables) != 3 || got.Import == nil || len(got.Import.Schema)+len(got.Import.Views) != 6 || got.Files == 0 {
+	if len(got.Verified.Tables) != 3 || got.Import == nil || len(got.Import.Schema)+len(got.Import.Views) != 7 || got.Files == 0 {
 		t.Errorf("%+v", got)
 	}
 	r.built("shop")
