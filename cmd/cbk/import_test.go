@@ -40,15 +40,24 @@ func (r *rig) richShop() {
 	r.built("shop")
 }
 
-// built waits until Cassandra has built the view of a keyspace.
+// built waits until Cassandra has built the view of a keyspace, and an index can be asked.
 func (r *rig) built(keyspace string) {
 	r.t.Helper()
-	for len(r.query(`SELECT view_name FROM system.built_views WHERE keyspace_name = '`+keyspace+`'`)) == 0 {
-		if r.t.Context().Err() != nil {
-			r.t.Fatal("the view is not built")
+	r.cql(func(s *gocql.Session) error {
+		for {
+			var view string
+			err := errors.Join(s.Query(`SELECT view_name FROM system.built_views WHERE keyspace_name = ?`, keyspace).Scan(&view),
+				s.Query(`SELECT id FROM "`+keyspace+`"."Orders" WHERE at = 1`).Exec())
+			if err == nil {
+				return nil
+			}
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-r.t.Context().Done():
+				return err
+			}
 		}
-		time.Sleep(100 * time.Millisecond)
-	}
+	})
 }
 
 func (r *rig) exec(statements ...string) {
