@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cbk/cassandra/schema"
+	"cbk/restore/fit"
 	"cbk/snapshot"
 )
 
@@ -198,7 +200,7 @@ func TestAnImportCanBeGivenUpAtAnyTime(t *testing.T) {
 			r.until(t, 1, func() error { _, err := r.Run(t.Context()); return err })
 		}
 		if c.call != "" {
-			if _, err := r.Run(t.Context()); !errors.Is(err, errInjected) {
+			if _, err := r.Run(t.Context()); err == nil || !strings.Contains(err.Error(), errInjected.Error()) {
 				t.Fatalf("%s: %v", c.call, err)
 			}
 		}
@@ -309,4 +311,73 @@ func TestAnImportIsInTheJournal(t *testing.T) {
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
 		t.Errorf("(-written +read):\n%s", diff)
 	}
+}
+
+// Cassandra that is killed while it moves an SSTable leaves its data file, which it moves last, without the others.
+func TestAnSSTableThatIsHalfMovedIsNotImported(t *testing.T) {
+	t.Parallel()
+	snap := shopBackup(t)
+	h := newHost(t)
+	r := plannedImport(t, snap, h, importOrder(snap, "shop.customers"))
+	half := filepath.Join(r.Plan.Places.Dirs[0].Staging, "shop/customers/nb-1-big-Index.db")
+	h.on["import shop.customers"] = func() error { return errors.Join(os.Remove(half), errInjected) }
+	if _, err := r.Run(t.Context()); !errors.Is(err, errInjected) {
+		t.Fatal(err)
+	}
+	delete(h.on, "import shop.customers")
+	h.calls = nil
+	if _, err := r.Run(t.Context()); err == nil || !strings.Contains(err.Error(), half) || !strings.Contains(err.Error(), "--commit "+planID) {
+		t.Errorf("got %v", err)
+	}
+	if len(h.calls) > 0 {
+		t.Errorf("calls %q", h.calls)
+	}
+}
+
+func TestTheRisksOfAnImportAreThoseOfItsTarget(t *testing.T) {
+	t.Parallel()
+	snap := shopBackup(t)
+	for _, c := range []struct {
+		name, keyspace, as string
+		tables, accept     []string
+		risk               string
+	}{
+		{"a view that is not imported", "shop", "", []string{"shop.orders"}, nil, fit.Views},
+		{"it is accepted", "shop", "", []string{"shop.orders"}, []string{fit.Views}, ""},
+		{"it is imported", "shop", "", []string{"shop.orders", "shop.by_v"}, nil, ""},
+		{"a view of another keyspace", "other", "", []string{"shop.orders"}, nil, ""},
+		{"a view of the keyspace it comes to", "copy", "copy", []string{"shop.orders"}, nil, fit.Views},
+		{"a view of the keyspace it comes from", "shop", "copy", []string{"shop.orders"}, nil, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newHost(t)
+			h.cql = map[string]string{c.keyspace: strings.ReplaceAll(makeShop+makeOrders+makeView, "shop", c.keyspace)}
+			h.rows = viewRows(c.keyspace)
+			o := importOrder(snap, c.tables...)
+			o.AsKeyspace, o.Accept = c.as, append(o.Accept, c.accept...)
+			_, err := NewPlan(t.Context(), snap, h, o)
+			var refused *fit.RefusedError
+			if errors.As(err, &refused) != (c.risk != "") || err != nil && refused.Risks[0].Code != c.risk {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// viewRows are those of the orders and their view, as Cassandra keeps them.
+func viewRows(keyspace string) schema.System {
+	s := schema.System{Keyspaces: []schema.Row{{"keyspace_name": keyspace, "replication": map[string]string{"class": "SimpleStrategy", "replication_factor": "1"}}}}
+	s.Tables = []schema.Row{{"keyspace_name": keyspace, "table_name": "orders", "flags": []string{"compound"}, "gc_grace_seconds": int64(864000)}}
+	s.Views = []schema.Row{{"keyspace_name": keyspace, "view_name": "by_v", "base_table_name": "orders", "flags": []string{"compound"}, "gc_grace_seconds": int64(864000)}}
+	for _, table := range []string{"orders", "by_v"} {
+		for i, column := range []string{"v", "id", "at"} {
+			kind := "clustering"
+			if i == 0 {
+				kind = "partition_key"
+			}
+			s.Columns = append(s.Columns, schema.Row{"keyspace_name": keyspace, "table_name": table, "column_name": column, "kind": kind,
+				"position": int64(max(0, i-1)), "type": "text", "clustering_order": "asc"})
+		}
+	}
+	return s
 }
