@@ -58,6 +58,16 @@ type target struct {
 	dir func(t *snapshot.Table, s *snapshot.SSTable) string
 	// skip tells SSTables that are not written; nil where all are.
 	skip func(s *snapshot.SSTable) bool
+	// sizes are the files and bytes of tables of which some are skipped, by their directories.
+	sizes map[string]Task
+}
+
+// expected is what will be written of a table.
+func (t *target) expected(table *snapshot.Table) (files int, bytes int64) {
+	if t.skip == nil {
+		return table.Files, table.BytesSource
+	}
+	return t.sizes[table.Dir].Files, t.sizes[table.Dir].Bytes
 }
 
 // pages reads what is written, page by page.
@@ -90,7 +100,7 @@ const settling = 8
 
 func (f *fetch) run(ctx context.Context) (*Fetched, error) {
 	for _, t := range f.target.tables {
-		f.progress.Expect(t.Files, t.BytesSource)
+		f.progress.Expect(f.target.expected(t))
 		if err := f.mkdir(f.target.dir(t, &snapshot.SSTable{})); err != nil {
 			return nil, err
 		}

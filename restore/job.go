@@ -149,19 +149,20 @@ func (r *Job) vacant() error {
 
 // target says where the tables of a plan are fetched to.
 func (p *Plan) target(snap *snapshot.Snapshot) target {
-	to := make(map[string]string)
+	to := make(map[string]Task)
 	for _, t := range p.Tables {
-		to[t.From] = filepath.FromSlash(t.To)
+		to[t.From] = t
 	}
 	var skip func(*snapshot.SSTable) bool
 	if p.Way == Import {
 		skip = ofIndex
 	}
 	return target{
-		tables: chosen(snap, func(t *snapshot.Table) bool { return to[t.Dir] != "" }),
+		tables: chosen(snap, func(t *snapshot.Table) bool { return to[t.Dir].To != "" }),
 		skip:   skip,
+		sizes:  to,
 		dir: func(t *snapshot.Table, s *snapshot.SSTable) string {
-			return filepath.Join(p.Places.Dirs[p.Places.of(t, s)].Staging, to[t.Dir])
+			return filepath.Join(p.Places.Dirs[p.Places.of(t, s)].Staging, filepath.FromSlash(to[t.Dir].To))
 		},
 	}
 }

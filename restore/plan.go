@@ -137,7 +137,11 @@ func (p *Plan) judge(ctx context.Context, snap *snapshot.Snapshot, host Host) er
 		}
 		in.Drops = fit.Drops(text.String())
 	}
-	found, err := fit.Read(ctx, snap, chosen(snap, func(t *snapshot.Table) bool { return !isSystem(t.Keyspace) && p.restores(t) }), in)
+	ours := make(map[string]bool)
+	for _, t := range p.Tables {
+		ours[t.From] = !isSystem(t.Keyspace)
+	}
+	found, err := fit.Read(ctx, snap, chosen(snap, func(t *snapshot.Table) bool { return ours[t.Dir] }), in)
 	if err != nil {
 		return err
 	}
@@ -155,10 +159,6 @@ func (p *Plan) partial() bool {
 		return true
 	}
 	return p.Way == InPlace && !p.Alone && !p.WholeCluster
-}
-
-func (p *Plan) restores(t *snapshot.Table) bool {
-	return slices.ContainsFunc(p.Tables, func(task Task) bool { return task.From == t.Dir })
 }
 
 // targets are the tables of users on the host, under the names that the backup knows them by.

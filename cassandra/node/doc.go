@@ -25,5 +25,6 @@
 // output, a configuration that cannot be a [ConfigError].
 //
 // Ways in: [New], then [Node.Snapshot] and [Node.SnapshotTables] for a backup,
-// [Node.StopCassandra], [Node.StartCassandra] and [Node.WaitUp] for a restore.
+// [Node.StopCassandra], [Node.StartCassandra] and [Node.WaitUp] for a restore,
+// [Node.Execute] and [Node.Import] for one into a node that runs.
 package node
