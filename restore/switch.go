@@ -74,7 +74,7 @@ func (r *Job) drain(ctx context.Context) error {
 		return nil
 	}
 	if !r.Host.Answers(ctx) {
-		return errors.New("Cassandra does not answer and its commit log may hold writes to other tables: start it and go on")
+		return errors.New("no answer from Cassandra, whose commit log may hold writes to other tables: start it and go on")
 	}
 	r.Log.Info("draining Cassandra")
 	if err := r.Host.Drain(ctx); err != nil {

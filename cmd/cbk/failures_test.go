@@ -106,11 +106,9 @@ func (r *rig) bigOf(version string, size int) {
 	r.addSSTableOf(version, "cp -p "+file)
 }
 
-// addSSTable has put, a command that takes a path, bring a Data.db into every snapshot that is taken. The components beside
-// it are those of another SSTable, so that nothing is missing, and its version is one that is not looked into. Keyspace and
+// addSSTableOf has put, a command that takes a path, bring a Data.db into every snapshot that is taken. The components beside
+// it are those of another SSTable, so that nothing is missing, and checks look into no version of before 3.0. Keyspace and
 // table have one directory, which echo resolves.
-func (r *rig) addSSTable(put string) { r.addSSTableOf("lb", put) }
-
 func (r *rig) addSSTableOf(version, put string) {
 	r.t.Helper()
 	name := version + "-987654-big-"
