@@ -68,7 +68,7 @@ func tenGigabytes(t *testing.T, place func(*rig) string) {
 		t.Fatal(err)
 	}
 	settle()
-	r.addSSTableOf("lb", "ln " + r.path("big"))
+	r.addSSTableOf("lb", "ln "+r.path("big"))
 	withinMemory(r)
 	found, err := filepath.Glob(r.path("out/shop/files-*/lb-987654-big-Data.db"))
 	if err != nil || len(found) != 1 {
