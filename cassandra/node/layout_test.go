@@ -34,14 +34,15 @@ commitlog_directory: /c
 hints_directory: /h
 saved_caches_directory: /s
 cdc_raw_directory: /r
+storage_compatibility_mode: NONE
 seed_provider:
     - class_name: x
-`, Layout{DataDirs: []string{"/d1", "/d2"}, CommitLog: "/c", Hints: "/h", SavedCaches: "/s", CDCRaw: "/r", ClusterName: "Shop"}},
-		{"leaves open what the file leaves open", "data_file_directories: [/d]\n", Layout{DataDirs: []string{"/d"}}},
+`, Layout{DataDirs: []string{"/d1", "/d2"}, UserDirs: 2, StorageMode: "NONE", CommitLog: "/c", Hints: "/h", SavedCaches: "/s", CDCRaw: "/r", ClusterName: "Shop"}},
+		{"leaves open what the file leaves open", "data_file_directories: [/d]\n", Layout{DataDirs: []string{"/d"}, UserDirs: 1}},
 		{"counts the directory of system tables as one more", "data_file_directories: [/d]\nlocal_system_data_file_directory: /sys\n",
-			Layout{DataDirs: []string{"/d", "/sys"}}},
+			Layout{DataDirs: []string{"/d", "/sys"}, UserDirs: 1, SystemDir: "/sys"}},
 		{"counts the same directory once", "data_file_directories: [/d, /d/]\nlocal_system_data_file_directory: /d\n",
-			Layout{DataDirs: []string{"/d"}}},
+			Layout{DataDirs: []string{"/d"}, UserDirs: 1, SystemDir: "/d"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.what, func(t *testing.T) {
@@ -90,6 +91,18 @@ func TestNewNeedsAReadableYAML(t *testing.T) {
 	} {
 		if _, err := New(Config{YAML: path}, discard()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q gives %v", path, err)
+		}
+	}
+}
+
+// The tables are those of SystemKeyspace in Cassandra 5.0.
+func TestCassandraKeepsItsOwnTablesApart(t *testing.T) {
+	for table, want := range map[string]bool{"system.local": true, "system.peers_v2": true, "system_schema.tables": true, "system.paxos": false,
+		"system.batches": false, "system.repairs": false, "system_auth.roles": false, "system_distributed.repair_history": false, "shop.local": false,
+		"systematics.local": false} {
+		keyspace, name, _ := strings.Cut(table, ".")
+		if got := InSystemDir(keyspace, name); got != want {
+			t.Errorf("%s: %v", table, got)
 		}
 	}
 }

@@ -85,7 +85,7 @@ func nodePhase(c *cli.Context, action func(*cli.Context, *restore.Job) error) er
 	if err != nil {
 		return err
 	}
-	cfg, err := loadConfig(c)
+	cfg, err := settings(c)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,7 @@ func endRestore(c *cli.Context) error {
 	if n := count(c.Bool("commit"), c.Bool("rollback"), c.Bool("status"), c.String("to") != "", c.Bool("in-place"), c.Bool("import")); n > 1 {
 		return usageError("choose one of --to, --in-place, --import, --commit, --rollback, --status")
 	}
-	cfg, err := loadConfig(c)
+	cfg, err := settings(c)
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,10 @@ func count(flags ...bool) (n int) {
 // which is the restore that is named, or the only one that can be meant.
 func which(c *cli.Context, all []*restore.Journal) (id string, err error) {
 	if c.Args().Present() {
-		return one(c, "id of a restore")
+		if id, err = one(c, "id of a restore"); err == nil && !slices.ContainsFunc(all, func(j *restore.Journal) bool { return j.Plan.ID == id }) {
+			err = usageError("there is no restore %q: cbk restore --status lists what there is", id)
+		}
+		return id, err
 	}
 	for _, j := range all {
 		if j.Phase == restore.PhaseCommitted || c.Bool("rollback") && j.Phase == restore.PhaseUndone || c.Bool("commit") && !j.Phase.Over() {

@@ -56,7 +56,7 @@ func (s *stories) node(ts *testscript.TestScript, _ bool, _ []string) {
 	yaml := fmt.Sprintf("cluster_name: Old Shop\ndata_file_directories: [%s]\ncommitlog_directory: %s\nlisten_address: 127.0.0.1\n"+
 		"rpc_address: 127.0.0.1\nstorage_port: %d\nnative_transport_port: %[3]d\n", ts.MkAbs("data"), ts.MkAbs("commitlog"), s.port)
 	ts.Check(os.WriteFile(ts.MkAbs("cassandra.yaml"), []byte(yaml), 0o600))
-	cfg := fmt.Sprintf("cassandra: {config: %s, nodetool: [%s]}\n", ts.MkAbs("cassandra.yaml"), ts.MkAbs("none"))
+	cfg := fmt.Sprintf("cassandra: {config: %s, nodetool: [%s], stop: ['true']}\n", ts.MkAbs("cassandra.yaml"), ts.MkAbs("none"))
 	ts.Check(os.WriteFile(ts.MkAbs("cbk.yaml"), []byte(cfg), 0o600))
 	ts.Setenv("CBK_CONFIG", ts.MkAbs("cbk.yaml"))
 }
