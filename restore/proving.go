@@ -48,7 +48,7 @@ func (r *Job) expect(ctx context.Context) error {
 	p := r.Journal.Plan
 	now := time.Now().UTC()
 	o := prove.Options{Mode: r.Verify.Mode, Level: r.Verify.Level, Seed: uint64(now.UnixNano()), Now: now, Sole: p.Alone,
-		Whole: p.WholeCluster || p.Alone && p.whole()}
+		Whole: p.WholeCluster || p.Alone}
 	e := &expectations{}
 	var err error
 	if e.Plan, err = prove.Prepare(ctx, nil, o); err != nil {

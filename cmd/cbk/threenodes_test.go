@@ -130,7 +130,7 @@ func TestThreeNodesOfSeveralCompressionsComeBackRowByRow(t *testing.T) {
 
 	all.lose()
 	all.nodes[0].fails(5, []string{"the backup is of " + hosts[1]}, "restore", "monday", "--in-place", "--yes", "--node", hosts[1])
-	all.restoreByOrder(all.nodes[2], "monday", hosts[2])
+	id := all.startByOrder(all.nodes[2], "monday", hosts[2])
 	for i, r := range all.nodes[:2] {
 		got := doc[restoreJSON](r, "restore", "monday", "--in-place", "--yes", "--node", hosts[i])
 		if got.Node.HostID != hosts[i] || got.Verified == nil || len(got.Verified.Tables) != 3 || len(got.Refused) != 0 {
@@ -140,6 +140,8 @@ func TestThreeNodesOfSeveralCompressionsComeBackRowByRow(t *testing.T) {
 			t.Errorf("SSTables restored on %s (-want +got):\n%s", r.node.Address, diff)
 		}
 	}
+	// What an order says of the whole cluster is true when all nodes are back.
+	all.endByOrder(all.nodes[2], id)
 	if diff := cmp.Diff(monday, all.nodes[0].dump()); diff != "" {
 		t.Fatalf("the rows of both replicas together (-want +got):\n%s", diff)
 	}
@@ -147,10 +149,55 @@ func TestThreeNodesOfSeveralCompressionsComeBackRowByRow(t *testing.T) {
 	if got := doc[checkJSON](all.nodes[2], "check", "--read-data"); !got.OK || !got.Readable || len(got.Damage) != 0 {
 		t.Errorf("check: %+v", got)
 	}
+	all.grow(hosts)
 }
 
-// restoreByOrder has a node do the phases of a cluster's restore, by an order that another has made: it has no key at all.
-func (all *trio) restoreByOrder(r *rig, backup, host string) {
+// grow goes on with a backup that lacks a node, one that has all, and a policy that keeps the last complete one.
+func (all *trio) grow(hosts []string) {
+	all.t.Helper()
+	if err := all.cluster.Start(all.t.Context()); err != nil {
+		all.t.Fatal(err)
+	}
+	first := all.nodes[0]
+	for _, r := range all.nodes[:2] {
+		r.ok("backup", "--name", "tuesday")
+	}
+	if line := first.ok("list"); !strings.Contains(line, "Incomplete [2 of 3 nodes]") {
+		all.t.Errorf("list says\n%s", line)
+	}
+	if text := first.ok("show", "tuesday"); !strings.Contains(text, all.nodes[2].node.Address) || !strings.Contains(text, hosts[2]) {
+		all.t.Errorf("the missing node is not named:\n%s", text)
+	}
+	// Of two replicas of each range at least one is at hand.
+	if text := first.ok("show", "tuesday", "--json"); !strings.Contains(text, `{"keyspace":"shop","level":"ONE"`) {
+		all.t.Errorf("what can be restored is not told:\n%s", text)
+	}
+	first.fails(exitRefused, []string{"risk", "ranges", "below QUORUM"}, "node", "orders", "tuesday", "--in-place")
+	first.ok("node", "orders", "tuesday", "--in-place", "--accept", "ranges")
+	for _, r := range all.nodes {
+		r.ok("backup", "--name", "wednesday")
+	}
+	first.ok("purge", "--keep-last", "1", "--incomplete-grace", "0s", "--yes")
+	for range 2 {
+		first.ok("gc", "--grace", "0s", "--min-age", "0s")
+	}
+	left := doc[listJSON](first, "list").Backups
+	if len(left) != 1 || left[0].Name != "wednesday" || *left[0].Complete != true {
+		all.t.Errorf("left after purge: %+v", left)
+	}
+	if got := doc[checkJSON](first, "check", "--read-data"); !got.OK || len(got.Damage) != 0 {
+		all.t.Errorf("check: %+v", got)
+	}
+	for _, host := range hosts {
+		if got := doc[restoreJSON](first, "restore", "wednesday", "--node", host, "--to", first.path("out-"+host)); got.Files == 0 || len(got.Refused) != 0 {
+			all.t.Errorf("restore of %s: %+v", host, got)
+		}
+	}
+}
+
+// startByOrder has a node do the first phases of a cluster's restore, by an order that another has made: it has no key at
+// all.
+func (all *trio) startByOrder(r *rig, backup, host string) (id string) {
 	all.t.Helper()
 	var order string
 	for line := range strings.Lines(all.nodes[0].ok("node", "orders", backup, "--in-place")) {
@@ -176,20 +223,29 @@ func (all *trio) restoreByOrder(r *rig, backup, host string) {
 			all.t.Fatalf("fetch: %v\n%s", err, out)
 		}
 	}
-	id := doc[restoresJSON](r, "restore", "--status").Restores[0].ID
-	for _, phase := range []struct {
-		name string
-		then restore.Phase
-	}{{"switch", restore.PhaseStart}, {"start", restore.PhaseVerify}, {"verify", restore.PhaseDone}, {"commit", restore.PhaseCommitted}} {
-		for range 2 { // each may be called again
-			var got phaseJSON
-			if err := json.Unmarshal([]byte(r.ok("node", phase.name, id)), &got); err != nil || got.ID != id || got.Phase != phase.then {
-				all.t.Errorf("%s: %+v, %v", phase.name, got, err)
-			}
-		}
-	}
-	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(r.dataDirs()[0]), "cbk-*")); len(left) > 0 {
+	id = doc[restoresJSON](r, "restore", "--status").Restores[0].ID
+	all.phase(r, id, "switch", restore.PhaseStart)
+	all.phase(r, id, "start", restore.PhaseVerify)
+	return id
+}
+
+func (all *trio) endByOrder(r *rig, id string) {
+	all.t.Helper()
+	all.phase(r, id, "verify", restore.PhaseDone)
+	all.phase(r, id, "commit", restore.PhaseCommitted)
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(r.dataDirs()[0]), "cbk-*-"+id)); len(left) > 0 {
 		all.t.Errorf("left: %v", left)
+	}
+}
+
+// phase runs a phase, twice, since each may be called again.
+func (all *trio) phase(r *rig, id, name string, then restore.Phase) {
+	all.t.Helper()
+	for range 2 {
+		var got phaseJSON
+		if err := json.Unmarshal([]byte(r.ok("node", name, id)), &got); err != nil || got.ID != id || got.Phase != then {
+			all.t.Errorf("%s: %+v, %v", name, got, err)
+		}
 	}
 }
 

@@ -41,6 +41,25 @@ func TestAPartitionThatIsNotThereIsAFailureWithItsName(t *testing.T) {
 	}
 }
 
+// Beside other replicas a partition may be answered for by one that has not got it, but not all of them.
+func TestPartitionsThatAreMissingBesideOtherReplicasAreTold(t *testing.T) {
+	c, table := half(t, "no_clustering")
+	o := options(prove.Samples)
+	o.Whole = false
+	p := prepare(t, o, table)
+	r := check(t, c, p)
+	got := r.Tables[0]
+	if r.Err() != nil || got.Missing == 0 || got.Found == 0 || got.Found+got.Missing != got.Sampled || len(got.Notes) != got.Missing {
+		t.Fatalf("%+v, %v", got, r.Err())
+	}
+	for key := range c.rows["no_clustering"] {
+		c.rows["no_clustering"][key] = 0
+	}
+	if r = check(t, c, p); r.Err() == nil || !strings.Contains(r.Err().Error(), "none of 10 partitions is there") {
+		t.Errorf("all are missing: %v", r.Err())
+	}
+}
+
 func TestFewerRowsFailOnlyWhereTheWholeClusterWasRestored(t *testing.T) {
 	for _, whole := range []bool{true, false} {
 		c, table := half(t, "wide")

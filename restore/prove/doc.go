@@ -6,9 +6,10 @@
 // is undecided where our reader cannot tell, which is no failure and is told. A level is the consistency level of the queries.
 //
 // What is compared with what. The rows of a sample are those that the restored SSTables of one node have, after all their
-// deletions and without what expires within a horizon. A partition of which no row comes back is a failure. Fewer rows are
-// one if the caller says that the whole cluster was restored; otherwise another replica may have a newer deletion, and it is
-// a note. More rows are none. The values of rows are not compared: their files were, by hash, before the start. Counts are
+// deletions and without what expires within a horizon. Where the caller says that the whole cluster was restored, a partition
+// of which no row comes back is a failure, and fewer rows are one. Otherwise the coordinator may have asked another replica,
+// which was not restored or knows of a newer deletion: then it is a note, and a failure if of no partition of the table
+// anything comes back. More rows are none. The values of rows are not compared: their files were, by hash, before the start. Counts are
 // compared if the caller says that this node has all replicas of everything, and else only told. Of counters only
 // presence counts, and of views the rows that have more than cells.
 //

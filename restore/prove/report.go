@@ -34,6 +34,7 @@ type TableReport struct {
 	SSTables  int          `json:"sstables"`
 	Sampled   int          `json:"sampled"`   // partitions that must be there
 	Found     int          `json:"found"`     // and of which rows came back
+	Missing   int          `json:"missing"`   // and of which none came back, where that need not be a failure
 	Empty     int          `json:"empty"`     // partitions asked for that are deleted
 	Undecided int          `json:"undecided"` // partitions passed over
 	Reasons   []string     `json:"reasons"`   // why, some of them
