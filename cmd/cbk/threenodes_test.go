@@ -177,7 +177,7 @@ func (all *trio) grow(hosts []string) {
 	for _, r := range all.nodes {
 		r.ok("backup", "--name", "wednesday")
 	}
-	first.ok("purge", "--keep-last", "1", "--incomplete-grace", "0s", "--yes")
+	first.ok("purge", "--keep-last", "1", "--incomplete-grace", "1s", "--yes")
 	for range 2 {
 		first.ok("gc", "--grace", "0s", "--min-age", "0s")
 	}
