@@ -65,6 +65,7 @@ type Journal struct {
 	Phase   Phase     `json:"phase"`
 	Proof   string    `json:"proof_sha256,omitempty"` // of the list of fetched files and their hashes
 	Drained bool      `json:"drained,omitempty"`      // Cassandra has flushed everything and takes no more writes
+	Quiet   bool      `json:"quiet,omitempty"`        // the same again, before a rollback
 
 	Executed   int      `json:"executed,omitempty"`   // statements of the schema, or of the views, that an import has run
 	Imported   []string `json:"imported,omitempty"`   // tables that an import is done with

@@ -60,7 +60,7 @@ func (r *Job) down(ctx context.Context) error {
 		return err
 	}
 	if !j.Plan.whole() {
-		if err := r.drain(ctx); err != nil {
+		if err := r.drain(ctx, &j.Drained); err != nil {
 			return err
 		}
 	}
@@ -68,9 +68,9 @@ func (r *Job) down(ctx context.Context) error {
 }
 
 // drain has Cassandra write out what its commit log holds: that of tables that stay must not be lost with it, and that of
-// the restored ones must not be replayed.
-func (r *Job) drain(ctx context.Context) error {
-	if r.Journal.Drained {
+// the restored ones must not be replayed. That it is done is noted in the journal.
+func (r *Job) drain(ctx context.Context, done *bool) error {
+	if *done {
 		return nil
 	}
 	if !r.Host.Answers(ctx) {
@@ -80,8 +80,8 @@ func (r *Job) drain(ctx context.Context) error {
 	if err := r.Host.Drain(ctx); err != nil {
 		return err
 	}
-	r.Journal.Drained = true
-	return r.Journal.enter(PhaseStop)
+	*done = true
+	return r.Journal.enter(r.Journal.Phase)
 }
 
 func (r *Job) stop(ctx context.Context) error {
@@ -264,6 +264,9 @@ func (r *Job) revoke(ctx context.Context) error {
 
 func (r *Job) takeBack(ctx context.Context) error {
 	j := r.Journal
+	if err := r.quiet(ctx); err != nil {
+		return err
+	}
 	if !j.Phase.reached(PhaseRevive) {
 		if err := r.stop(ctx); err != nil {
 			return err
@@ -300,6 +303,16 @@ func (r *Job) takeBack(ctx context.Context) error {
 		return err
 	}
 	return r.start(ctx)
+}
+
+// quiet drains a node of which chosen tables are taken back: the commit log of today goes with them, and holds what was
+// written to others since. A node that never came up on the restored files has nothing to drain.
+func (r *Job) quiet(ctx context.Context) error {
+	j := r.Journal
+	if j.Plan.whole() || !j.Phase.reached(PhaseStart) || j.Phase.reached(PhaseUndo) || j.Phase == PhaseStart && !r.Host.Answers(ctx) {
+		return nil
+	}
+	return r.drain(ctx, &j.Quiet)
 }
 
 // step enters a phase and makes its moves.

@@ -155,6 +155,34 @@ func TestWithoutADrainNoTableIsExchanged(t *testing.T) {
 	}
 }
 
+// What was written to other tables since a restore of some is in today's commit log, which a rollback moves away.
+func TestARollbackOfTablesDrainsFirst(t *testing.T) {
+	t.Parallel()
+	h := liveHost(t)
+	r, err := planTables(t, newRig(t).backup("monday", backedUp()), h, "shop.orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(h.dir, "commitlog/CommitLog-7-2.log"), "written since")
+	h.up, h.calls = false, nil
+	if err := r.rollback(t)(); err == nil || !strings.Contains(err.Error(), "start it and go on") || len(h.calls) > 0 {
+		t.Errorf("a node that went down by itself: %v, calls %v", err, h.calls)
+	}
+	if got := tree(t, h.dir)["commitlog/CommitLog-7-2.log"]; got != "written since" {
+		t.Error("its commit log was touched")
+	}
+	h.up = true
+	if err := r.rollback(t)(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"drain", "stop", "start", "wait"}, h.calls); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
 func TestARestoreOfTablesKilledAtAnyStepGoesOnOrBack(t *testing.T) {
 	t.Parallel()
 	snap := newRig(t).backup("monday", backedUp())
