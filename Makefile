@@ -26,6 +26,7 @@ bench: deps
 	@for n in 1 2; do $(GO) test ./repo -run '^$$' -bench . -benchtime 3x -cpu $$n -timeout 30m || exit 1; done
 	$(GO) test ./restore -run '^$$' -bench Recipes -benchtime 3x -timeout 60m
 	$(GO) test ./cassandra/sstable/... -run '^$$' -bench .
+	$(GO) test ./cmd/cbk -run '^$$' -bench . -benchtime 3x -timeout 60m
 
 # The same source and VERSION give the same bytes wherever they are built: no paths, no state of the work tree.
 binaries:
@@ -71,7 +72,7 @@ fuzz:
 		$(GO) test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; done; done
 
 # What the tests run beside Go: a JDK 17 and Maven, which fetches Cassandra, pip, which fetches a Java 11 for old
-# releases of it, and npm, which fetches Azurite. As root on
+# releases of it, npm, which fetches Azurite, and OpenSSH's server with its ssh-agent. As root on
 # Debian or Ubuntu they are installed; elsewhere the missing ones are named.
 deps:
 	@missing=; \
@@ -79,6 +80,7 @@ deps:
 	command -v mvn >/dev/null || missing="$$missing maven"; \
 	python3 -m pip --version >/dev/null 2>&1 || missing="$$missing python3-pip"; \
 	command -v npm >/dev/null || missing="$$missing npm"; \
+	PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v sshd >/dev/null || missing="$$missing openssh-server"; \
 	test -z "$$missing" && exit 0; \
 	if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
 		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing; \

@@ -13,7 +13,7 @@ import (
 // mayImport says which of cbk's own packages each package's code may import, transitively closed by hand so that a
 // reader sees the whole permission in one line. Tests may import more.
 var mayImport = map[string][]string{
-	"cmd/cbk":                         {"restore", "restore/fit", "restore/prove", "cassandra/schema", "snapshot", "snapshot/guest", "repo", "index", "pack", "repo/store", "repo/roles", "cassandra/node", "cassandra/offline", "cassandra/ring"},
+	"cmd/cbk":                         {"restore", "restore/fit", "restore/prove", "cassandra/schema", "snapshot", "snapshot/guest", "repo", "index", "pack", "repo/store", "repo/roles", "cassandra/cluster", "cassandra/node", "cassandra/offline", "cassandra/ring"},
 	"restore":                         {"restore/fit", "restore/prove", "snapshot", "repo", "pack", "cassandra/node", "cassandra/ring", "cassandra/schema", "cassandra/sstable"},
 	"restore/fit":                     {"snapshot", "repo", "cassandra/schema", "cassandra/sstable"},
 	"restore/prove":                   {"cassandra/node", "cassandra/sstable", "cassandra/sstable/chunk", "cassandra/sstable/lookup", "cassandra/sstable/rows", "cassandra/sstable/table"},
@@ -42,6 +42,8 @@ var mayImport = map[string][]string{
 	"cassandra/offline":               {"cassandra/node", "cassandra/ring", "cassandra/schema", "cassandra/sstable", "cassandra/sstable/chunk", "cassandra/sstable/rows", "cassandra/sstable/table"},
 	"cassandra/sstable/table":         {"cassandra/sstable", "cassandra/sstable/chunk", "cassandra/sstable/rows"},
 	"cassandra/sstable/lookup":        {"cassandra/sstable", "cassandra/sstable/chunk", "cassandra/sstable/rows"},
+	"cassandra/cluster":               {},
+	"cassandra/cluster/sshtest":       {},
 	"cassandra/cassandratest":         {"cassandra/node"},
 	"cassandra/cassandratest/demo":    {"cassandra/cassandratest"},
 	"fuzz":                            {},

@@ -76,6 +76,7 @@ const (
 
 const (
 	everyRow     = "cmd/cbk/releases_test.go:TestRowsOfEveryReleaseComeBack"
+	threeOthers  = "cmd/cbk/hostlist_test.go:TestThreeNodesComeBackByOrdersAndOnThreeOthersByAHostList"
 	sharedNode   = "cmd/cbk/e2e_test.go:TestMondayComesBackRowByRowAfterCompactionAndTruncation"
 	oldFiles     = "cmd/cbk/oldreleases_test.go:TestFilesOfReleasesThatDoNotRunHereComeBack"
 	stoppedNode  = "cassandra/offline/real_test.go:TestAStoppedNodeSaysWhatItSaidWhileItRan"
@@ -134,8 +135,9 @@ var also = []struct{ what, how, test, word string }{
 	{"JDK 11 (3.11, 4.0, 4.1) and 17 (5.0)", "real nodes; 8, 21 and others: not tested", "cassandra/cassandratest/platform_test.go:TestANodeOfEachRelease", "3.11.19"},
 	{"nodetool", "that of the release; with 3.11 that of 4.0.19, for its own needs a JDK 8", "cassandra/cassandratest/platform_test.go:TestANodeOfEachRelease", "nodetool"},
 	{"4 vnodes", "real nodes", everyRow, ""},
-	{"16 vnodes", "real node", sharedNode, ""},
-	{"a single token", "three real nodes, `make dedupe` alone", "cmd/cbk/dedupe_soak_test.go:TestDedupeAfterWhatCassandraDoesToItsFiles", ""},
+	{"16 vnodes", "real nodes", everyRow, ""},
+	{"a single token", "three real nodes, rows compared", threeOthers, "Vnodes: 1"},
+	{"racks", "three real nodes in two, restored in place and onto three others, rows compared", threeOthers, "Racks: racks"},
 	{"Murmur3Partitioner", "real nodes", stoppedNode, ""},
 	{"RandomPartitioner", "tokens of keys alone", "cassandra/sstable/murmur3_test.go:TestTokensAreCassandras", "RandomToken"},
 	{"other partitioners", "not tested; files do not depend on it, tokens of SSTables are left out", "", ""},
@@ -145,6 +147,7 @@ var also = []struct{ what, how, test, word string }{
 	{"SAI, SASI, materialized views", "real node of 5.0, restored in place and queried", "cmd/cbk/everything_test.go:TestEverythingInTheDataDirectoriesIsBackedUpAndComesBack", ""},
 	{"a directory for the node's own system keyspaces; quoted names; `nb` beside `da`; Snappy, Deflate, Zstd, none", "real node of 5.0, restored in place", "cmd/cbk/everything_test.go:TestEverythingInTheDataDirectoriesIsBackedUpAndComesBack", ""},
 	{"SSTables that came by flush, compaction, import, refresh, sstableloader, upgradesstables, scrub, bootstrap, cleanup, repair", "real nodes of 5.0, every backup compared with its snapshot", "cmd/cbk/routes_test.go:TestSSTablesThatCameByAnyRouteAreBackedUp", ""},
+	{"counters, UDTs, collections, static and dropped columns, deletions, TTLs, a 2i, a view, a wide partition", "real nodes of every release, restored in place, rows compared", everyRow, "r.corners"},
 	{"counters, UDTs, collections, COMPACT STORAGE, static and dropped columns, range tombstones, TTLs", "SSTables of every release, byte for byte", allFiles, ""},
 	{"LZ4, LZ4 high, Snappy, Deflate, no compression; Zstd and Noop since 4.0", "SSTables of every release, byte for byte", allFiles, ""},
 	{"Zstd, Noop, LZ4 of two lengths, none", "three real nodes, rows compared", "cmd/cbk/threenodes_test.go:TestThreeNodesOfSeveralCompressionsComeBackRowByRow", "ZstdCompressor 16384"},

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"strings"
 	"sync"
 )
 
@@ -24,7 +25,7 @@ func ParseID(s string) (ID, error) {
 	if len(s) != 64 {
 		return id, fmt.Errorf("id of %d digits, 64 wanted", len(s))
 	}
-	if _, err := hex.Decode(id[:], []byte(s)); err != nil || id.String() != s {
+	if _, err := hex.Decode(id[:], []byte(s)); err != nil || strings.ContainsAny(s, "ABCDEF") {
 		return ID{}, fmt.Errorf("id %q is not lower-case hex", s)
 	}
 	return id, nil

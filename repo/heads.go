@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"time"
 
@@ -23,54 +24,121 @@ type Head struct {
 // headReaders bounds the heads that are read at a time: a listing waits for the store, not for a processor.
 const headReaders = 32
 
-// Heads calls fn, one call at a time and in no order, with the head of every root that the key can see: one LIST of roots
-// and one of deletion records, and one range read for each root that this machine has not read before. The heads of parts
-// are among them; abort records and roots of revoked keys that do not count are left out. Damage goes to damaged.
+const (
+	// headBatch is how many listed roots are looked up at a time: enough to make handing them over cost nothing, and a
+	// fraction of a page, so that the next one is listed meanwhile.
+	headBatch = 250
+	// headBatches are listed ahead: what a directory gives while the cache is read, about 2 MB.
+	headBatches = 64
+)
+
+// Heads calls fn, several calls at a time and in no order, with the head of every root that the key can see: one LIST of
+// roots and one of deletion records, and one range read for each root that this machine has not read before. The heads of
+// parts are among them; abort records and roots of revoked keys that do not count are left out. Damage goes to damaged, one
+// call at a time. An error of fn ends the listing and is returned as it is.
 func (r *Repo) Heads(ctx context.Context, damaged func(*DamageError), fn func(*Head) error) error {
-	l := &headList{repo: r, damaged: damaged, fn: fn, cache: r.openHeadCache()}
-	var cold []store.Info
-	err := r.listRoots(ctx, "", func(i store.Info) error {
-		known, err := l.known(i)
-		if err == nil && !known {
-			cold = append(cold, i)
-		}
-		return err
-	})
-	if err != nil {
+	l := &headList{repo: r, damaged: damaged, fn: fn, cache: sync.OnceValue(r.openHeadCache)}
+	if err := l.list(ctx); err != nil {
 		return err
 	}
 	g, reading := errgroup.WithContext(ctx)
 	g.SetLimit(headReaders)
-	for _, i := range cold {
+	for _, i := range l.cold {
 		g.Go(func() error { return l.read(reading, i) })
 	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	l.cache.keep()
+	l.cache().keep()
 	return nil
 }
 
 // headList is one listing under way.
 type headList struct {
-	repo    *Repo
+	repo  *Repo
+	fn    func(*Head) error
+	cache func() *headCache
+
+	mu      sync.Mutex // of what follows
 	damaged func(*DamageError)
-	fn      func(*Head) error
-	mu      sync.Mutex
-	cache   *headCache
+	cold    []store.Info
+}
+
+// list lists the roots. Those that were read before are handed over beside it.
+func (l *headList) list(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	batches := make(chan []store.Info, headBatches)
+	for range runtime.GOMAXPROCS(0) {
+		g.Go(func() error {
+			l.cache()
+			for batch := range batches {
+				if err := l.lookUp(batch); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	g.Go(func() error {
+		defer close(batches)
+		return l.repo.batchRoots(ctx, batches)
+	})
+	return g.Wait()
+}
+
+// batchRoots lists the roots in batches.
+func (r *Repo) batchRoots(ctx context.Context, to chan<- []store.Info) error {
+	batch := make([]store.Info, 0, headBatch)
+	send := func() error {
+		select {
+		case to <- batch:
+			batch = make([]store.Info, 0, headBatch)
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	err := r.listRoots(ctx, "", func(i store.Info) error {
+		if batch = append(batch, i); len(batch) < headBatch {
+			return nil
+		}
+		return send()
+	})
+	if err != nil {
+		return err
+	}
+	return send()
+}
+
+// lookUp hands over the heads that were read before, and keeps the others to be read.
+func (l *headList) lookUp(batch []store.Info) error {
+	var cold []store.Info
+	for _, i := range batch {
+		known, err := l.known(i)
+		if err != nil {
+			return err
+		}
+		if !known {
+			cold = append(cold, i)
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cold = append(l.cold, cold...)
+	return nil
 }
 
 // known hands over a head that was read before. Whether its author was revoked since is judged anew.
 func (l *headList) known(i store.Info) (bool, error) {
-	c, ok := l.cache.find(i)
-	if !ok {
+	root := &Root{At: placeOf(i.Name)}
+	c := l.cache().find(root.At, i)
+	if c == nil {
 		return false, nil
 	}
-	if c.plain == nil { // an abort record
-		l.cache.use(i, c)
+	if len(c.plain) == 0 { // an abort record
+		c.used = true
 		return true, nil
 	}
-	root := &Root{At: placeOf(i.Name)}
 	root.Author = c.author
 	if _, err := root.decodeHead(c.plain); err != nil {
 		return false, nil
@@ -78,23 +146,23 @@ func (l *headList) known(i store.Info) (bool, error) {
 	if _, revoked := l.repo.trust.Revoked(root.Author); revoked {
 		return false, nil
 	}
-	l.cache.use(i, c)
+	c.used = true
 	return true, l.fn(&Head{Root: root, Object: i.Name, Size: i.Size, Stored: i.ModTime})
 }
 
 // read reads a head from the store.
 func (l *headList) read(ctx context.Context, i store.Info) error {
 	root, c, err := l.repo.readHead(ctx, i)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var damage *DamageError
 	if c != nil {
-		l.cache.use(i, *c)
+		l.cache().add(placeOf(i.Name), i, c)
 	}
+	var damage *DamageError
 	switch {
 	case Aborted(err), Void(err), vanished(err):
 		return nil
 	case errors.As(err, &damage):
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		l.damaged(damage)
 		return nil
 	}

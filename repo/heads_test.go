@@ -1,11 +1,18 @@
 package repo_test
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,7 +32,10 @@ func heads(t testing.TB, st store.Store, stateDir string) (names, damaged []stri
 	counted, counts := store.Counting(st)
 	r := openRepo(t, counted, stateDir)
 	before := counts.Gets.Load()
+	var mu sync.Mutex
 	err := r.Heads(t.Context(), func(d *repo.DamageError) { damaged = append(damaged, d.Object) }, func(h *repo.Head) error {
+		mu.Lock()
+		defer mu.Unlock()
 		if h.Object != h.At.Name() || h.Size == 0 || h.Stored.IsZero() || h.Refs != nil || h.Author != r.Key().KeyID() {
 			t.Errorf("head of %s: %+v", h.Object, h)
 		}
@@ -82,12 +92,124 @@ func TestAListingReadsEachHeadOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for what, bad := range map[string][]byte{"nothing": {}, "a flipped byte": flip(known, len(known)-9), "cut": known[:len(known)-1], "more": append(known[:len(known):len(known)], 0)} {
+	for what, bad := range map[string][]byte{"nothing": {}, "a flipped byte": flip(known, len(known)-9), "cut": known[:len(known)-1], "torn": known[:len(known)/2],
+		"more": append(known[:len(known):len(known)], 0), "no heads": known[:sha256.Size]} {
 		if err := os.WriteFile(file, bad, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		t.Log(what)
 		mustList(3, "mon", "thu", "wed")
+	}
+}
+
+func TestACacheOfAnotherFormOrRepositoryIsNotBelieved(t *testing.T) {
+	r, st := newRepo(t)
+	for _, name := range []string{"mon", "tue"} {
+		backup(t, r, "node-1", name, noise(1, 1000))
+	}
+	state := t.TempDir()
+	heads(t, st, state)
+	file := filepath.Join(state, "cache", r.ID(), "heads")
+	known, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(part string, at int) func([]byte) {
+		return func(b []byte) { b[bytes.Index(b, []byte(part))+at] ^= 0x80 }
+	}
+	for what, c := range map[string]struct {
+		make func([]byte)
+		gets int64
+	}{
+		"as it was":             {func([]byte) {}, 0},
+		"of another version":    {change("cbkh", 4), 2},
+		"of another repository": {change(r.ID(), 0), 2},
+		"of another node":       {change("node-1", 0), 2},
+	} {
+		bad := bytes.Clone(known)
+		c.make(bad)
+		sum := sha256.Sum256(bad[sha256.Size:])
+		if err := os.WriteFile(file, append(sum[:], bad[sha256.Size:]...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if names, damaged, gets := heads(t, st, state); !slices.Equal(names, []string{"mon", "tue"}) || len(damaged) > 0 || gets != c.gets {
+			t.Errorf("%s: listed %v, damaged %v, %d requests instead of %d", what, names, damaged, gets, c.gets)
+		}
+	}
+}
+
+func TestTheStoreAloneSaysWhatIsThere(t *testing.T) {
+	r, st := newRepo(t)
+	state := t.TempDir()
+	mustList := func(wantGets int64, want ...string) {
+		t.Helper()
+		names, damaged, gets := heads(t, st, state)
+		if diff := cmp.Diff(want, names); diff != "" || len(damaged) > 0 || gets != wantGets {
+			t.Errorf("%d requests instead of %d, damaged %v, listed (-want +got):\n%s", gets, wantGets, damaged, diff)
+		}
+	}
+	backup(t, r, "node-1", "mon", noise(1, 1000))
+	before := make(map[string][]byte)
+	for _, name := range objects(t, st, "snapshots/") {
+		before[name] = must(t)(st.Get(t.Context(), name, 1<<20))
+	}
+	backup(t, r, "node-1", "tue", noise(2, 1000))
+	backup(t, r, "node-2", "wed", noise(3, 1000))
+	mustList(3, "mon", "tue", "wed")
+
+	// A bucket is put back to what it was: what came later is gone, and what stands there again is another object.
+	for _, name := range objects(t, st, "snapshots/") {
+		if err := st.Delete(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, data := range before {
+		if err := st.Create(t.Context(), name, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustList(1, "mon")
+	mustList(0, "mon")
+
+	// An abort record in the place of a root that was read ends it at once.
+	mon := rootName(t, r, "mon")
+	replace(t, st, mon, must(t)(r.Forge("node-1", pack.ClassAbort, mon, []byte("dead"))))
+	mustList(1)
+	mustList(0)
+}
+
+func TestAListingOfManyRootsIsWholeOrAnError(t *testing.T) {
+	dir := t.TempDir()
+	st, err := store.Open(t.Context(), dir, store.Options{})
+	if err == nil {
+		err = repo.Init(t.Context(), st, smallSettings(), roles.Passphrase([]byte(passphrase), cheap))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	const nodes, each = 5, 170 // more than a batch, the last of which is smaller
+	manyRoots(t, openRepo(t, st, ""), dir, nodes, each)
+	state := t.TempDir()
+	cold, damaged, gets := heads(t, st, state)
+	if len(cold) != nodes*each || len(damaged) > 0 || gets != nodes*each {
+		t.Fatalf("%d heads, damaged %v, %d requests", len(cold), damaged, gets)
+	}
+	warm, damaged, gets := heads(t, st, state)
+	if diff := cmp.Diff(cold, warm); diff != "" || len(damaged) > 0 || gets != 0 {
+		t.Errorf("damaged %v, %d requests (-cold +warm):\n%s", damaged, gets, diff)
+	}
+	for _, dir := range []string{"", state} {
+		var calls atomic.Int64
+		stop := errors.New("enough")
+		err := openRepo(t, st, dir).Heads(t.Context(), func(*repo.DamageError) {}, func(*repo.Head) error {
+			if calls.Add(1) > 300 {
+				return stop
+			}
+			return nil
+		})
+		if err != stop {
+			t.Errorf("a listing that is ended by its caller ends with %v", err)
+		}
 	}
 }
 
@@ -116,7 +238,10 @@ func TestARevocationCountsForHeadsReadBefore(t *testing.T) {
 	state, at := t.TempDir(), rootName(t, owner, "stolen")
 	count := func() (n int) {
 		r := openRepo(t, st, state)
+		var mu sync.Mutex
 		if err := r.Heads(t.Context(), func(*repo.DamageError) {}, func(h *repo.Head) error {
+			mu.Lock()
+			defer mu.Unlock()
 			if h.Object == at {
 				n++
 			}
@@ -152,8 +277,8 @@ func TestAnAbortedAttemptIsReadOnceAndNotListed(t *testing.T) {
 	}
 }
 
-// BenchmarkList lists the backups of 180 nodes, 400 each, in a directory: first with nothing kept on this machine, then
-// with what the first listing kept.
+// BenchmarkList runs cbk list over the backups of 180 nodes, 400 each, in a directory: first with nothing kept on this
+// machine, then with what the first listing kept. Beside the seconds stand those of the processors and the memory.
 func BenchmarkList(b *testing.B) {
 	dir := b.TempDir()
 	st, err := store.Open(b.Context(), dir, store.Options{})
@@ -164,21 +289,42 @@ func BenchmarkList(b *testing.B) {
 		b.Fatal(err)
 	}
 	manyRoots(b, openRepo(b, st, ""), dir, 180, 400)
+	program := filepath.Join(b.TempDir(), "cbk")
+	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", program, "cbk/cmd/cbk").CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
 	for b.Loop() {
 		state := b.TempDir()
 		for _, how := range []string{"cold", "warm"} {
-			start := time.Now()
-			all, err := snapshot.List(b.Context(), openRepo(b, st, state), func(d *repo.DamageError) { b.Error(d) })
-			if err != nil || len(all) != 400 || !all[7].Complete() || len(all[7].Nodes) != 180 {
-				b.Fatalf("%d backups, %v", len(all), err)
-			}
-			b.ReportMetric(time.Since(start).Seconds(), how+"-s")
+			mustListAll(b, exec.CommandContext(b.Context(), program, "list", "--repo", dir, "--state-dir", state, "--json"), how)
 		}
 	}
 }
 
+// mustListAll runs a listing and reports what it took.
+func mustListAll(b *testing.B, cmd *exec.Cmd, how string) {
+	b.Helper()
+	cmd.Env = append(os.Environ(), "CBK_PASSPHRASE="+passphrase)
+	start := time.Now()
+	out, err := cmd.Output()
+	took := time.Since(start)
+	var list struct {
+		Backups []struct {
+			Complete bool
+			Nodes    int `json:"nodes_done"`
+		}
+	}
+	if err = errors.Join(err, json.Unmarshal(out, &list)); err != nil || len(list.Backups) != 400 || list.Backups[7].Nodes != 180 || !list.Backups[7].Complete {
+		b.Fatalf("%d backups, %v", len(list.Backups), err)
+	}
+	used := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	b.ReportMetric(took.Seconds(), how+"-s")
+	b.ReportMetric((cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), how+"-cpu-s")
+	b.ReportMetric(float64(used.Maxrss)/1024, how+"-MiB")
+}
+
 // manyRoots puts roots into the directory of a store as backups of each of the nodes would.
-func manyRoots(b *testing.B, r *repo.Repo, dir string, nodes, each int) {
+func manyRoots(b testing.TB, r *repo.Repo, dir string, nodes, each int) {
 	b.Helper()
 	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	var hosts []string

@@ -112,7 +112,10 @@ func (k *keyObjects) load(names []string) ([]roles.Object, error) {
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(k.ctx)
 	for i, name := range names {
-		if data, ok := k.seen[name]; ok {
+		mu.Lock()
+		data, ok := k.seen[name]
+		mu.Unlock()
+		if ok {
 			out[i] = roles.Object{Name: name, Data: data}
 			continue
 		}

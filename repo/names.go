@@ -2,7 +2,6 @@ package repo
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,14 +49,13 @@ const (
 	auditPrefix   = "audit/"
 	wantedPrefix  = "wanted/"
 	maxDomain     = 64
-	domainLetter  = `[a-z0-9][a-z0-9.-]{0,63}`
+	domainLetters = "abcdefghijklmnopqrstuvwxyz0123456789-."
 )
-
-var domainPattern = regexp.MustCompile(`^` + domainLetter + `$`)
 
 // CheckDomain refuses labels that cannot stand in an object name.
 func CheckDomain(label string) error {
-	if len(label) > maxDomain || !domainPattern.MatchString(label) || strings.Contains(label, "..") {
+	if label == "" || len(label) > maxDomain || strings.Trim(label, domainLetters) != "" ||
+		label[0] == '-' || label[0] == '.' || strings.Contains(label, "..") {
 		return fmt.Errorf("node label %q: use lower-case letters, digits, '-' and '.', at most %d", label, maxDomain)
 	}
 	return nil
@@ -181,7 +179,11 @@ func sessionName(id pack.SessionID, to roles.SealKeyID) string {
 }
 
 // domainOf returns the domain in the name of an object that lies below one.
-func domainOf(name string) string { return strings.Split(logical(name), "/")[1] }
+func domainOf(name string) string {
+	_, below, _ := strings.Cut(logical(name), "/")
+	domain, _, _ := strings.Cut(below, "/")
+	return domain
+}
 
 // IsPack reports whether an object is a pack by its name, in a copy or not.
 func IsPack(name string) bool { return Classify(logical(name)) == KindPack }

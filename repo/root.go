@@ -317,8 +317,11 @@ func (r *Repo) listRoots(ctx context.Context, below string, fn func(store.Info) 
 	}
 	none := true
 	err = r.st.List(ctx, rootPrefix+below, func(i store.Info) error {
-		none = none && Classify(i.Name) != KindRoot
-		if Classify(i.Name) != KindRoot || !r.sees(domainOf(i.Name)) {
+		if Classify(i.Name) != KindRoot {
+			return nil
+		}
+		none = false
+		if !r.sees(domainOf(i.Name)) {
 			return nil
 		}
 		if gone[i.Name] {

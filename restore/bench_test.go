@@ -136,7 +136,7 @@ func recipeRound(b *testing.B, src *source, recipe string) (backup, back time.Du
 	}
 	defer snap.Close()
 	start = time.Now()
-	if _, err := ToDir(b.Context(), snap, &snapshot.Selection{}, filepath.Join(dir, "out"), silent{}); err != nil {
+	if _, err := toDir(b.Context(), snap, &snapshot.Selection{}, filepath.Join(dir, "out"), silent{}); err != nil {
 		b.Fatal(err)
 	}
 	back = time.Since(start)

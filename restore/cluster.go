@@ -73,17 +73,20 @@ func (e *AnotherShapeError) Error() string {
 func (e *AnotherShapeError) Unwrap() error { return e.Err }
 
 // PlanCluster maps the nodes of a backup to those of a cluster and proves that every row ends where it is looked for. It
-// asks nobody and touches nothing. Errors: *fit.RefusedError, *AnotherShapeError, those of [ring.MapHosts], [ring.MapAuto]
-// and [ring.MapInPlace].
+// asks nobody and touches nothing. Errors: *fit.RefusedError, *RefusedError, *AnotherShapeError, those of [ring.MapHosts],
+// [ring.MapAuto] and [ring.MapInPlace].
 func PlanCluster(in ClusterInput) (*ClusterPlan, error) {
 	in.Level = cmp.Or(in.Level, ring.Quorum)
+	held, missing := in.held()
+	p := &ClusterPlan{ID: in.Asked.UTC().Format(idForm), Backup: in.Backup.Name, Cluster: in.Backup.Cluster, Way: in.Way, Level: in.Level, Missing: missing,
+		Risks: []fit.Risk{}}
+	if in.Source.Absent != "" {
+		return p, p.blind(&in)
+	}
 	source, err := in.Source.Topology()
 	if err != nil {
 		return nil, fmt.Errorf("ring of the backup: %w", err)
 	}
-	held, missing := in.held()
-	p := &ClusterPlan{ID: in.Asked.UTC().Format(idForm), Backup: in.Backup.Name, Cluster: in.Backup.Cluster, Way: in.Way, Level: in.Level, Missing: missing,
-		Risks: []fit.Risk{}}
 	if p.Lacks, err = source.Lacking(held, in.Level, nil); err != nil {
 		return nil, err
 	}
@@ -103,6 +106,27 @@ func PlanCluster(in ClusterInput) (*ClusterPlan, error) {
 	p.judge()
 	p.Idle, err = fit.Judge(p.Risks, in.Accept)
 	return p, err
+}
+
+// blind plans without the backup's ring: each node gets its own back. Whether that is all of the cluster, and whether reads
+// look where the rows lie, is taken on trust.
+func (p *ClusterPlan) blind(in *ClusterInput) error {
+	if in.Way != InPlace {
+		return refuse("the backup has no ring (%s), so nobody knows which tokens its nodes had: restore each in place, or with --to", in.Source.Absent)
+	}
+	m := ring.Mapping{InPlace: true}
+	for i := range in.Backup.Nodes {
+		e := &in.Backup.Nodes[i]
+		m.Assignments = append(m.Assignments, ring.Assignment{Source: ring.Member{HostID: e.HostID, Address: e.Node}, Target: e.Node})
+	}
+	if err := p.order(in, m); err != nil {
+		return err
+	}
+	p.risk(fit.Ranges, "", "the backup has no ring (%s): whether all nodes are in it cannot be told", in.Source.Absent)
+	p.risk(fit.Replicas, "", "the backup has no ring: whether its nodes own the ranges they owned cannot be told")
+	var err error
+	p.Idle, err = fit.Judge(p.Risks, in.Accept)
+	return err
 }
 
 // held are the members that the backup has whole, by host id, and the addresses of those that it lacks.
@@ -208,9 +232,13 @@ func (in *ClusterInput) statements() (all []string, err error) {
 		for _, k := range slices.Sorted(maps.Keys(renamed)) {
 			list = append(list, quoteText(k)+": "+quoteText(renamed[k]))
 		}
-		all = append(all, fmt.Sprintf(`ALTER KEYSPACE "%s" WITH replication = {%s};`, strings.ReplaceAll(keyspace, `"`, `""`), strings.Join(list, ", ")))
+		all = append(all, fmt.Sprintf("%s WITH replication = {%s};", alterKeyspace(keyspace), strings.Join(list, ", ")))
 	}
 	return all, nil
+}
+
+func alterKeyspace(name string) string {
+	return `ALTER KEYSPACE "` + strings.ReplaceAll(name, `"`, `""`) + `"`
 }
 
 func quoteText(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
@@ -230,6 +258,10 @@ func (p *ClusterPlan) judge() {
 		default:
 			p.risk(fit.Ranges, l.Keyspace, "token ranges are below %s in the backup, as %v", p.Level, l.Ranges[:min(1, len(l.Ranges))])
 		}
+	}
+	if slices.ContainsFunc(p.Statements, func(stmt string) bool { return strings.HasPrefix(stmt, alterKeyspace(keyspaceAuth)) }) {
+		p.Risks = append(p.Risks, fit.Risk{Code: fit.Roles, Keyspace: keyspaceAuth, What: "its replicas are in data centres that the target has under other names: " +
+			"where passwords are asked for, nobody can log in to run the statements of this plan; let the nodes start with AllowAllAuthenticator and AllowAllAuthorizer until they were run"})
 	}
 	if p.Differences.None() {
 		return

@@ -118,6 +118,33 @@ func TestAClusterPlanThatWouldLoseRowsIsRefused(t *testing.T) {
 	}
 }
 
+func TestNodesOfAnUnknownRingGetTheirOwnBackWhereThatIsAccepted(t *testing.T) {
+	in := ClusterInput{Backup: backupOf(1, 2), Source: ring.Ring{Cluster: "shop", Absent: "of 2.1"}, Way: InPlace, Asked: started}
+	for _, accepted := range [][]string{nil, {fit.Ranges}, {fit.Replicas}} {
+		in.Accept = accepted
+		if _, err := PlanCluster(in); !errors.As(err, new(*fit.RefusedError)) {
+			t.Errorf("%v is accepted: %v", accepted, err)
+		}
+	}
+	in.Accept = []string{fit.Ranges, fit.Replicas}
+	p, err := PlanCluster(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, n := range p.Nodes {
+		if n.Target != address(i+1) || n.Root != "snapshots/"+member(i+1) || n.Order.HostID != member(i+1) || n.Order.WholeCluster || n.Order.FirstStart != nil {
+			t.Errorf("%+v", n)
+		}
+	}
+	if len(p.Nodes) != 2 || p.Bytes != 300 {
+		t.Errorf("%+v", p)
+	}
+	in.Way, in.Hosts = Clone, ring.HostList{{Target: address(11), Source: address(1), Line: 1}}
+	if _, err := PlanCluster(in); !errors.As(err, new(*RefusedError)) || !strings.Contains(err.Error(), "of 2.1") {
+		t.Errorf("onto others: %v", err)
+	}
+}
+
 func TestRenamedDataCentresAreRenamedInTheSchema(t *testing.T) {
 	in := clone(nil)
 	for i := range in.Target.Members {
@@ -137,6 +164,15 @@ func TestRenamedDataCentresAreRenamedInTheSchema(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, p.Statements); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	// Roles cannot be read before that.
+	if len(p.Risks) != 1 || p.Risks[0].Code != fit.Roles || p.Risks[0].Refuses {
+		t.Errorf("risks %+v", p.Risks)
+	}
+	delete(in.Source.Replication, "system_auth")
+	delete(in.Target.Replication, "system_auth")
+	if p, err = PlanCluster(in); err != nil || len(p.Risks) != 0 || len(p.Statements) != 1 {
+		t.Errorf("without roles: %v, %+v, %q", err, p.Risks, p.Statements)
 	}
 }
 

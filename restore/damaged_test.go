@@ -66,7 +66,7 @@ func TestDamagedSSTablesComeBackAsTheyWere(t *testing.T) {
 			damaged[name] = content
 		}
 		dir := filepath.Join(t.TempDir(), "out")
-		if _, err := ToDir(t.Context(), r.backup(string(rune('a'+round)), damaged), &snapshot.Selection{}, dir, silent{}); err != nil {
+		if _, err := toDir(t.Context(), r.backup(string(rune('a'+round)), damaged), &snapshot.Selection{}, dir, silent{}); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(sums(damaged), sums(tree(t, dir))); diff != "" {

@@ -350,3 +350,29 @@ func without(all files, names ...string) files {
 	}
 	return out
 }
+
+// toDir plans a restore into a directory and carries it out.
+func toDir(ctx context.Context, s *snapshot.Snapshot, only *snapshot.Selection, dir string, progress snapshot.Progress) (*Fetched, error) {
+	p, err := PlanDir(s, only, dir)
+	if err != nil {
+		return nil, err
+	}
+	return p.Fetch(ctx, progress)
+}
+
+// inodes lists everything below a directory with the number of its inode and the time it last changed.
+func inodes(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := make(map[string]string)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil {
+			st := stat(t, path)
+			all[path] = fmt.Sprintf("%d %d.%09d", st.Ino, st.Ctim.Sec, st.Ctim.Nsec)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}

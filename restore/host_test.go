@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,8 +91,8 @@ func (h *fakeHost) Select(context.Context, string, string, int) ([][]string, err
 
 func (h *fakeHost) Drain(context.Context) error { return h.call("drain") }
 
-func (h *fakeHost) PrepareFirstStart(context.Context, *node.FirstStart, string) error {
-	return h.call("prepare first start")
+func (h *fakeHost) PrepareFirstStart(_ context.Context, _ *node.FirstStart, keep string) error {
+	return errors.Join(os.WriteFile(keep, []byte("an operator's"), 0o600), h.call("prepare first start"))
 }
 
 func (h *fakeHost) EndFirstStart(context.Context, *node.FirstStart) error {
@@ -106,6 +107,10 @@ func (h *fakeHost) StopCassandra(context.Context) error {
 func (h *fakeHost) StartCassandra(context.Context) error {
 	h.up = true
 	return h.call("start")
+}
+
+func (h *fakeHost) RebuildIndexes(_ context.Context, keyspace, table string, names ...string) error {
+	return h.call(fmt.Sprintf("rebuild %s.%s %v", keyspace, table, names))
 }
 
 func (h *fakeHost) WaitUp(context.Context) error { return h.call("wait") }

@@ -51,7 +51,7 @@ func (k *importedKeyspace) known() error {
 		isView := k.backup.get(schema.KindView, t.Name) != nil
 		isTable := k.backup.get(schema.KindTable, t.Name) != nil
 		if at >= 0 && (isView || isTable) && k.now.Tables[at].View != isView {
-			return refuse("%s.%s is a view and a table of the same name", to, t.Name)
+			return refuse("%s.%s is a view in one of backup and node, and a table in the other: drop it, or restore with --as-keyspace", to, t.Name)
 		}
 		if !isView && !isTable {
 			if at < 0 {
@@ -151,7 +151,7 @@ func (k *importedKeyspace) resolveViews() error {
 		case has != nil:
 			continue
 		case !based && k.live.get(schema.KindTable, v.On) == nil:
-			return refuse("%s.%s is a view of %s, which is neither chosen nor on this node", to, v.Name, v.On)
+			return refuse("%s.%s is a view of %s, which is neither chosen nor on this node: choose it too", to, v.Name, v.On)
 		}
 		k.statement(&k.Online.Views, v)
 		k.Online.Built = append(k.Online.Built, to+"."+v.Name)

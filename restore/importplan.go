@@ -75,7 +75,7 @@ func (p *Plan) knowHost(ctx context.Context, snap *snapshot.Snapshot, host Host)
 	major, _, _ := strings.Cut(id.Version, ".")
 	n, err := strconv.Atoi(major)
 	if err != nil || n < 3 {
-		return refuse("the node is of release %s: imports are into 3.0 and later", id.Version)
+		return refuse("the node is of release %s: imports are into 3.0 and later; restore with --to", id.Version)
 	}
 	t := p.Online
 	t.Release, t.Refresh = id.Version, n < 4
@@ -124,7 +124,7 @@ func (im *importing) choose() error {
 		return cmp.Or(cmp.Compare(a.Keyspace, b.Keyspace), cmp.Compare(a.Name, b.Name))
 	})
 	if first, last := im.chosen[0].Keyspace, im.chosen[len(im.chosen)-1].Keyspace; im.AsKeyspace != "" && first != last {
-		return refuse("another name is given to one keyspace, and %s and %s are chosen", first, last)
+		return refuse("another name is given to one keyspace, and %s and %s are chosen: choose one with --keyspace", first, last)
 	}
 	return nil
 }
@@ -139,7 +139,7 @@ func (im *importing) resolve(ctx context.Context, host Host) error {
 		return err
 	}
 	if im.now.Absent != "" {
-		return refuse("the node tells no schema: %s", im.now.Absent)
+		return refuse("the node tells no schema (%s), and an import needs it: restore --in-place, or with --to", im.now.Absent)
 	}
 	for from := 0; from < len(im.chosen); {
 		keyspace, to := im.chosen[from].Keyspace, from
@@ -204,7 +204,7 @@ func (im *importing) checkSSTable(t *snapshot.Table, s *snapshot.SSTable) error 
 	case !im.Online.Refresh:
 		return nil
 	case d.Version[0] > 'm':
-		return refuse("%s.%s has an SSTable %s of a later release than %s", t.Keyspace, t.Name, s.Prefix, im.Online.Release)
+		return refuse("%s.%s has an SSTable %s of a later release than %s: import it into such a node, or restore with --to", t.Keyspace, t.Name, s.Prefix, im.Online.Release)
 	case len(s.Damage) > 0:
 		return refuse("%s.%s has an SSTable %s that was damaged on the node already, and release %s would stop at it: restore it with --to and mend it", t.Keyspace, t.Name, s.Prefix, im.Online.Release)
 	}

@@ -136,17 +136,17 @@ func TestAnImportIsRefusedWhereItWouldDoHarm(t *testing.T) {
 		says   string
 	}{
 		{"Cassandra is down", "", func(h *fakeHost, _ *Order) { h.up = false }, "does not answer"},
-		{"it is too old", "", func(h *fakeHost, _ *Order) { h.version = "2.2.19" }, "release 2.2.19"},
+		{"it is too old", "", func(h *fakeHost, _ *Order) { h.version = "2.2.19" }, "3.0 and later; restore with --to"},
 		{"3.11 would hide rows of others", "", func(h *fakeHost, _ *Order) { h.version, h.tokens = "3.11.19", []string{"1"} }, "other tokens"},
-		{"3.11 and SSTables of later", makeAll, func(h *fakeHost, _ *Order) { h.version = "3.11.19" }, "of a later release than 3.11.19"},
+		{"3.11 and SSTables of later", makeAll, func(h *fakeHost, _ *Order) { h.version = "3.11.19" }, "of a later release than 3.11.19: import it into such a node"},
 		{"a column is missing", base + "CREATE TABLE shop.customers (id int PRIMARY KEY, gone text);" + dropGone, nil, `there is no column "home" frozen<address>`},
 		{"a column has another type", base + "CREATE TABLE shop.customers (id text PRIMARY KEY, home frozen<address>, gone text);" + dropGone, nil, `"id" is text partition 0 there and int partition 0`},
 		{"the key is longer", base + "CREATE TABLE shop.customers (id int, x int, home frozen<address>, gone text, PRIMARY KEY (id, x));" + dropGone, nil, `key column "x"`},
 		{"a type lacks a field", makeShop + makeZip + "CREATE TYPE shop.address (street text);", nil, `field "Zip" frozen<zip> is not at its place`},
 		{"a type has another", makeShop + "CREATE TYPE shop.zip (code text);", nil, `field "code" int`},
-		{"the base of a view is nowhere", makeShop, func(_ *fakeHost, o *Order) { o.Selection.Tables = []string{"shop.by_v"} }, "neither chosen nor on this node"},
+		{"the base of a view is nowhere", makeShop, func(_ *fakeHost, o *Order) { o.Selection.Tables = []string{"shop.by_v"} }, "neither chosen nor on this node: choose it too"},
 		{"another view", makeShop + makeOrders + strings.Replace(makeView, "(v, id, at)", "(v, at, id)", 1), func(_ *fakeHost, o *Order) { o.Selection.Tables = []string{"shop.[ob]*"} }, "another view than in the backup"},
-		{"a view is a table", makeShop + makeOrders + "CREATE TABLE shop.by_v (a int PRIMARY KEY)", func(_ *fakeHost, o *Order) { o.Selection.Tables = []string{"shop.[ob]*"} }, "a view and a table"},
+		{"a view is a table", makeShop + makeOrders + "CREATE TABLE shop.by_v (a int PRIMARY KEY)", func(_ *fakeHost, o *Order) { o.Selection.Tables = []string{"shop.[ob]*"} }, "a view in one of backup and node, and a table in the other: drop it"},
 		{"TRUNCATE reaches other nodes", makeAll, func(h *fakeHost, o *Order) { h.members, o.TruncateFirst = 3, true }, "all 3 nodes"},
 		{"a keyspace of Cassandra", "", func(_ *fakeHost, o *Order) { o.Selection.Tables = []string{"system.local"} }, "Cassandra's own"},
 	} {
@@ -234,7 +234,7 @@ func TestTwoKeyspacesDoNotBecomeOne(t *testing.T) {
 	snap := r.backup("monday", merged(shopFiles(), files{tableDir("systematics", "peers_x") + "/nb-1-big-Data.db": "x"}))
 	o := importOrder(snap, "s*.*")
 	o.AsKeyspace = "copy"
-	if _, err := NewPlan(t.Context(), snap, newHost(t), o); !errors.As(err, new(*RefusedError)) || !strings.Contains(err.Error(), "shop and systematics") {
+	if _, err := NewPlan(t.Context(), snap, newHost(t), o); !errors.As(err, new(*RefusedError)) || !strings.Contains(err.Error(), "shop and systematics are chosen: choose one") {
 		t.Errorf("got %v", err)
 	}
 }

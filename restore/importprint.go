@@ -20,6 +20,7 @@ func (p *Plan) printImport(w io.Writer) {
 	for _, d := range p.Places.Dirs[:p.Places.UserDirs] {
 		fmt.Fprintf(w, "     into %s\n", d.Staging)
 	}
+	p.printTime(w)
 	for _, s := range p.Online.Schema {
 		fmt.Fprintf(w, "  2. run %s\n", indented(s))
 	}

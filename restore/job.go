@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -167,7 +166,7 @@ func (p *Plan) target(snap *snapshot.Snapshot) target {
 	}
 }
 
-func (r *Job) proofName() string { return strings.TrimSuffix(r.Journal.path, ".json") + ".sha256" }
+func (r *Job) proofName() string { return r.Journal.beside(".sha256") }
 
 // Fetch writes everything beside the data directories and proves it from disk. A component that is damaged in the
 // repository is a *DamagedError, and nothing is kept then.
@@ -184,8 +183,7 @@ func (r *Job) Fetch(ctx context.Context, snap *snapshot.Snapshot) error {
 		}
 		st := info.Sys().(*syscall.Stat_t)
 		f.owner = &owner{uid: int(st.Uid), gid: int(st.Gid), dirMode: info.Mode().Perm()}
-		switch err := os.MkdirAll(filepath.Dir(d.Staging), 0o755); {
-		case err != nil:
+		if err := os.MkdirAll(filepath.Dir(d.Staging), 0o755); err != nil {
 			return fmt.Errorf("restore: %w", err)
 		}
 		switch err := os.Mkdir(d.Staging, 0o755); {

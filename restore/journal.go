@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -100,6 +101,20 @@ func (j *Journal) Before() []string {
 func (j *Journal) Undone() []string {
 	return j.roots(undoneName(j.Plan.ID), func(m *Move) string { return m.Undone })
 }
+
+// Keeps lists what a commit would remove: the old files or, after a rollback, the restored ones.
+func (j *Journal) Keeps() []string {
+	switch j.Phase {
+	case PhaseUndone:
+		return j.Undone()
+	case PhaseCommitted:
+		return nil
+	}
+	return j.Before()
+}
+
+// beside names a file that goes with the journal.
+func (j *Journal) beside(ext string) string { return strings.TrimSuffix(j.path, ".json") + ext }
 
 func (j *Journal) staging() []string {
 	if j.Plan.Way != Import {

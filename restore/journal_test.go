@@ -70,6 +70,7 @@ func TestTheJournalReadsLikeThis(t *testing.T) {
         "undone": "/d/cbk-undone-1/commitlog"
       }
     ],
+    "time": null,
     "risks": null,
     "fit": null
   },

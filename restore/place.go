@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io/fs"
@@ -50,6 +51,9 @@ func newPlaces(l node.Layout, id string, had int) (Places, error) {
 	}
 	for i, dir := range l.DataDirs {
 		at, err := beside(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = refuse("the data directory %s is not there: make it, empty and of the user of Cassandra", dir)
+		}
 		if err != nil {
 			return p, err
 		}

@@ -33,6 +33,7 @@ type Host interface {
 	StartCassandra(ctx context.Context) error
 	WaitUp(ctx context.Context) error
 	EndFirstStart(ctx context.Context, f *node.FirstStart) error
+	RebuildIndexes(ctx context.Context, keyspace, table string, names ...string) error
 	SampleQuery(ctx context.Context, keyspace, table string) error
 	prove.Querier
 	Online
@@ -50,16 +51,17 @@ type Online interface {
 // Plan is what a restore onto a node will do. It is a value: printed, kept in the journal and carried out from there.
 type Plan struct {
 	Order
-	Running bool     `json:"running"`            // Cassandra answered when the plan was made
-	Alone   bool     `json:"alone"`              // the node was all of its ring
-	Tables  []Task   `json:"tables"`             // that come back
-	LeftOut []string `json:"left_out,omitempty"` // tables of the backup that do not, though the whole node is restored
-	Files   int      `json:"files"`
-	Bytes   int64    `json:"bytes"`
-	Damaged int      `json:"damaged_sstables"` // that were damaged on the node already
-	Places  Places   `json:"places"`
-	Moves   []Move   `json:"moves"`
-	Online  *Taking  `json:"import,omitempty"` // of an import
+	Running bool      `json:"running"`            // Cassandra answered when the plan was made
+	Alone   bool      `json:"alone"`              // the node was all of its ring
+	Tables  []Task    `json:"tables"`             // that come back
+	LeftOut []string  `json:"left_out,omitempty"` // tables of the backup that do not, though the whole node is restored
+	Files   int       `json:"files"`
+	Bytes   int64     `json:"bytes"`
+	Damaged int       `json:"damaged_sstables"` // that were damaged on the node already
+	Places  Places    `json:"places"`
+	Moves   []Move    `json:"moves"`
+	Online  *Taking   `json:"import,omitempty"` // of an import
+	Time    *Estimate `json:"time"`             // null where nothing came of what was asked for
 
 	Risks []fit.Risk     `json:"risks"`
 	Fit   []fit.TableFit `json:"fit"`            // what the SSTables of user tables are
@@ -79,7 +81,7 @@ type Task struct {
 	Bytes    int64  `json:"bytes"`
 }
 
-// RefusedError says that a restore was not begun because it would do harm.
+// RefusedError says that a restore was not begun because it would do harm. The reason ends with what to do instead.
 type RefusedError struct{ Reason string }
 
 // Error returns the reason.
@@ -104,6 +106,9 @@ func NewPlan(ctx context.Context, snap *snapshot.Snapshot, host Host, o Order) (
 		return nil, err
 	}
 	l := host.Layout()
+	if err := p.startsAgain(l); err != nil {
+		return nil, err
+	}
 	var err error
 	if p.Places, err = newPlaces(l, o.ID, snap.Node.DataDirs); err != nil {
 		return nil, err
@@ -116,7 +121,11 @@ func NewPlan(ctx context.Context, snap *snapshot.Snapshot, host Host, o Order) (
 			return nil, err
 		}
 	}
-	return p, p.judge(ctx, snap, host)
+	if err := p.judge(ctx, snap, host); err != nil {
+		return nil, err
+	}
+	p.Time, err = estimate(ctx, snap, p.target(snap), p.Bytes)
+	return p, err
 }
 
 // judge finds out which risks the plan carries and refuses those that were not accepted.
@@ -185,7 +194,7 @@ func (p *Plan) whose(ctx context.Context, host Host, release string) error {
 	}
 	p.release = id.Version
 	if p.Way == InPlace && !strings.EqualFold(id.HostID, p.HostID) {
-		return refuse("this node is %s (%s), the backup is of %s (%s)", id.HostID, id.Name, p.HostID, p.Node)
+		return refuse("this node is %s (%s), the backup is of %s (%s): restore there, with --to, or onto another cluster by cbk node orders --host-list", id.HostID, id.Name, p.HostID, p.Node)
 	}
 	return nil
 }
@@ -203,6 +212,16 @@ func (p *Plan) suffices(snap *snapshot.Snapshot) error {
 			n, snap.Node.Missing[0])
 	}
 	return nil
+}
+
+// startsAgain refuses a clone with another number of tokens than cassandra.yaml has: its first start would go well, and
+// Cassandra would refuse every one after that ("Cannot change the number of tokens").
+func (p *Plan) startsAgain(l node.Layout) error {
+	if p.FirstStart == nil || l.NumTokens == 0 || l.NumTokens == len(p.FirstStart.Tokens) {
+		return nil
+	}
+	return refuse("the node of the backup has %[1]d tokens, and cassandra.yaml here num_tokens: %[2]d, with which Cassandra would not start a second time: set num_tokens: %[1]d there, and no initial_token",
+		len(p.FirstStart.Tokens), l.NumTokens)
 }
 
 // find finds what comes back and where it belongs.

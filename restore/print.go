@@ -1,8 +1,10 @@
 package restore
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -27,6 +29,7 @@ func (p *Plan) Print(w io.Writer) {
 		fmt.Fprintf(w, "  room in %s: about %s needed, %s free\n", d.Live, humanize.IBytes(uint64(d.Need)), humanize.IBytes(uint64(d.Free)))
 	}
 	fmt.Fprintln(w, "  1. fetch beside the data directories while Cassandra runs, and compare every file with its hash, read back from disk")
+	p.printTime(w)
 	if p.whole() {
 		fmt.Fprintln(w, "  2. stop Cassandra")
 	} else {
@@ -36,7 +39,45 @@ func (p *Plan) Print(w io.Writer) {
 	if p.FirstStart != nil {
 		fmt.Fprintf(w, "  4. have it take over %d tokens at its first start, in cassandra.yaml\n", len(p.FirstStart.Tokens))
 	}
-	fmt.Fprintln(w, "  4. move the restored files in, start Cassandra, wait until CQL answers, query every restored table")
+	fmt.Fprintln(w, "  4. move the restored files in, start Cassandra, wait until CQL answers, and verify as --verify says (by default: some partitions of each table)")
+	for _, t := range p.Fit {
+		if len(t.Build) > 0 {
+			fmt.Fprintf(w, "  5. build anew on %s.%s: index %s\n", t.Keyspace, t.Table, strings.Join(t.Build, ", "))
+		}
+	}
+}
+
+func (p *Plan) printTime(w io.Writer) {
+	if p.Time != nil {
+		fmt.Fprintf(w, "     %s; reading back comes on top\n", p.Time)
+	}
+}
+
+// maxRefused bounds the damaged components that are printed.
+const maxRefused = 20
+
+// Print tells what is damaged, and which of the tables that were asked for are whole.
+func (e *DamagedError) Print(w io.Writer, whole []string) {
+	for i, r := range e.Refused {
+		if i == maxRefused {
+			fmt.Fprintf(w, "  damaged and so on, %d components in all\n", len(e.Refused))
+			break
+		}
+		fmt.Fprintf(w, "  damaged %s.%s %s: %v\n", r.Keyspace, r.Table, r.Component, r.Err)
+	}
+	fmt.Fprintf(w, "  whole and can be restored with --table: %s\n", cmp.Or(strings.Join(whole, ", "), "none"))
+}
+
+// Whole are the tables of users in a plan that damage did not hit.
+func (e *DamagedError) Whole(p *Plan) []string {
+	whole := []string{}
+	for _, t := range p.Tables {
+		hit := func(r Refused) bool { return r.Keyspace == t.Keyspace && r.Table == t.Table }
+		if !isSystem(t.Keyspace) && !slices.ContainsFunc(e.Refused, hit) {
+			whole = append(whole, t.Keyspace+"."+t.Table)
+		}
+	}
+	return whole
 }
 
 // PrintRisks writes what the SSTables of the plan carry with them.

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"cbk/cassandra/node"
@@ -38,7 +37,7 @@ type Unsampled struct {
 	Why      string `json:"why"`
 }
 
-func (r *Job) expectName() string { return strings.TrimSuffix(r.Journal.path, ".json") + ".expect" }
+func (r *Job) expectName() string { return r.Journal.beside(".expect") }
 
 // expect samples the restored files, once. What cannot be sampled does not keep the node down.
 func (r *Job) expect(ctx context.Context) error {

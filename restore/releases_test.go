@@ -88,7 +88,7 @@ func (r *rig) thereAndBack(group string, list []cassandratest.Fixture) table.Row
 	want := components(r.t, list)
 	snap, uses := r.backupWith(group, want)
 	dir := filepath.Join(r.t.TempDir(), "out")
-	if _, err := ToDir(r.t.Context(), snap, &snapshot.Selection{}, dir, silent{}); err != nil {
+	if _, err := toDir(r.t.Context(), snap, &snapshot.Selection{}, dir, silent{}); err != nil {
 		r.t.Fatal(err)
 	}
 	if diff := cmp.Diff(sums(want), sums(tree(r.t, dir))); diff != "" {

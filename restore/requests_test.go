@@ -38,7 +38,7 @@ func TestManySmallSSTablesCostFewRequests(t *testing.T) {
 	r.backup("b", content)
 	s, counts := r.counted("b")
 	out := filepath.Join(t.TempDir(), "out")
-	if _, err := ToDir(t.Context(), s, &snapshot.Selection{}, out, silent{}); err != nil {
+	if _, err := toDir(t.Context(), s, &snapshot.Selection{}, out, silent{}); err != nil {
 		t.Fatal(err)
 	}
 	mustBe(t, out, content)
@@ -66,7 +66,7 @@ func TestAllThatIsDamagedIsReportedTogether(t *testing.T) {
 	}
 	out := filepath.Join(t.TempDir(), "out")
 	s, counts := r.counted("b")
-	got, err := ToDir(t.Context(), s, &snapshot.Selection{}, out, silent{})
+	got, err := toDir(t.Context(), s, &snapshot.Selection{}, out, silent{})
 	if got == nil || err == nil {
 		t.Fatalf("got %+v, %v", got, err)
 	}

@@ -176,7 +176,7 @@ func (r *Job) bringUp(ctx context.Context) error {
 		return err
 	}
 	if p.FirstStart != nil {
-		if err := r.Host.PrepareFirstStart(ctx, p.FirstStart, strings.TrimSuffix(r.Journal.path, ".json")+".cassandra.yaml"); err != nil {
+		if err := r.Host.PrepareFirstStart(ctx, p.FirstStart, r.yamlName()); err != nil {
 			return err
 		}
 	}
@@ -187,7 +187,27 @@ func (r *Job) bringUp(ctx context.Context) error {
 		return err
 	}
 	if p.FirstStart != nil {
-		return r.Host.EndFirstStart(ctx, p.FirstStart)
+		if err := r.Host.EndFirstStart(ctx, p.FirstStart); err != nil {
+			return err
+		}
+	}
+	return r.rebuild(ctx)
+}
+
+// yamlName is where the operator's cassandra.yaml is kept until the restore is committed.
+func (r *Job) yamlName() string { return r.Journal.beside(".cassandra.yaml") }
+
+// rebuild builds the indexes that did not come with the files. A node believes of an index table that it is whole, and
+// would find nothing through it.
+func (r *Job) rebuild(ctx context.Context) error {
+	for _, t := range r.Journal.Plan.Fit {
+		if len(t.Build) == 0 {
+			continue
+		}
+		r.Log.Info("building indexes", "keyspace", t.Keyspace, "table", t.Table, "indexes", t.Build)
+		if err := r.Host.RebuildIndexes(ctx, t.Keyspace, t.Table, t.Build...); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -343,7 +363,7 @@ func (r *Job) Commit() error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{r.proofName(), r.expectName()} {
+	for _, name := range []string{r.proofName(), r.expectName(), r.yamlName()} {
 		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

@@ -2,8 +2,10 @@ package restore
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -116,13 +118,47 @@ func TestChosenTablesThatCannotBePlacedAreRefused(t *testing.T) {
 	} {
 		h := liveHost(t)
 		c.change(h)
+		before := inodes(t, h.dir)
 		_, err := planTables(t, s, h, c.table)
 		if err == nil || !c.is(err) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.says)
 		}
-		if diff := cmp.Diff(brief(liveFiles()), brief(tree(t, h.dir))); diff != "" {
-			t.Errorf("%s: the node is touched (-want +got):\n%s", c.name, diff)
+		if diff := cmp.Diff(before, inodes(t, h.dir)); diff != "" {
+			t.Errorf("%s: the node is touched (-before +after):\n%s", c.name, diff)
 		}
+	}
+}
+
+// indexed has the schema say that orders has an index, of which the backup has no files.
+func (h *fakeHost) indexed() {
+	h.rows.Indexes = []schema.Row{{"keyspace_name": "shop", "table_name": "orders", "index_name": "by_id", "kind": "COMPOSITES", "options": map[string]string{"target": "id"}}}
+}
+
+// A node believes that an index which it had is whole.
+func TestAnIndexWithoutFilesIsBuiltAnew(t *testing.T) {
+	t.Parallel()
+	h := liveHost(t)
+	h.indexed()
+	r, err := planTables(t, newRig(t).backup("monday", backedUp()), h, "shop.orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	r.Plan.Print(&text)
+	if !strings.HasSuffix(text.String(), "\n  5. build anew on shop.orders: index by_id\n") {
+		t.Errorf("plan:\n%s", &text)
+	}
+	const rebuild = "rebuild shop.orders [by_id]"
+	h.fails(rebuild)
+	if _, err := r.Run(t.Context()); !errors.Is(err, errInjected) || r.journal(t).Phase != PhaseStart {
+		t.Fatalf("%v, phase %s", err, r.journal(t).Phase)
+	}
+	h.on, h.calls = nil, nil
+	if _, err := r.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"wait", "identity", rebuild, "query shop.orders"}, h.calls); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 }
 
@@ -328,6 +364,14 @@ func TestACloneTakesOverTokensAndLeavesTheOldNodeOut(t *testing.T) {
 		if diff := cmp.Diff([]string{"identity", "stop", "prepare first start", "start", "wait", "identity", "end first start", "query shop.customers", "query shop.orders"}, h.calls); diff != "" {
 			t.Errorf("calls (-want +got):\n%s", diff)
 		}
+		job := r.job(t)
+		if err := job.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		job.Close()
+		if left := tree(t, r.StateDir); len(left) != 2 || left["restores/lock"] != "" { // and the journal
+			t.Errorf("left after the commit: %v", slices.Collect(maps.Keys(left)))
+		}
 		wrong := newHost(t)
 		wrong.tokens = []string{"5"}
 		r.Host, r.Plan, r.StateDir = wrong, nil, filepath.Join(wrong.dir, "state")
@@ -338,5 +382,24 @@ func TestACloneTakesOverTokensAndLeavesTheOldNodeOut(t *testing.T) {
 		if _, err := r.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "has tokens 5, the backup is of -7, 5") {
 			t.Errorf("other tokens: %v", err)
 		}
+	}
+}
+
+// With another num_tokens Cassandra would start on the cloned files once and never again.
+func TestACloneNeedsTheNumTokensOfItsSource(t *testing.T) {
+	s := described()
+	for _, c := range []struct {
+		numTokens int // of cassandra.yaml
+		refused   bool
+	}{{2, false}, {0, false}, {1, true}, {16, true}} {
+		h := newHost(t)
+		h.layout.NumTokens = c.numTokens
+		o := orderAt(Clone, s, started)
+		o.FirstStart = &node.FirstStart{Restore: o.ID, Tokens: []string{"-7", "5"}}
+		_, err := NewPlan(t.Context(), s, h, o)
+		if refused := err != nil && strings.Contains(err.Error(), "set num_tokens: 2 there"); refused != c.refused || refused != errors.As(err, new(*RefusedError)) {
+			t.Errorf("num_tokens: %d: %v", c.numTokens, err)
+		}
+		h.mustBeUntouched(t)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -23,7 +24,7 @@ func sumOf(s string) pack.ID { return sha256.Sum256([]byte(s)) }
 func TestADirectoryGetsEveryFileByteForByte(t *testing.T) {
 	t.Parallel()
 	out := filepath.Join(t.TempDir(), "not/there/yet")
-	got, err := ToDir(t.Context(), newRig(t).backup("b", backedUp()), &snapshot.Selection{}, out, silent{})
+	got, err := toDir(t.Context(), newRig(t).backup("b", backedUp()), &snapshot.Selection{}, out, silent{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +43,7 @@ func TestSeveralDataDirectoriesBecomeOne(t *testing.T) {
 	one := files{tableDir("shop", "customers") + "/nb-1-big-Data.db": noise(1, 900)}
 	two := files{tableDir("shop", "customers") + "/nb-2-big-Data.db": noise(2, 900), tableDir("shop", "orders") + "/nb-1-big-Data.db": "x"}
 	out := t.TempDir() // empty, which is allowed
-	if _, err := ToDir(t.Context(), newRig(t).backup("b", one, two), &snapshot.Selection{}, out, silent{}); err != nil {
+	if _, err := toDir(t.Context(), newRig(t).backup("b", one, two), &snapshot.Selection{}, out, silent{}); err != nil {
 		t.Fatal(err)
 	}
 	mustBe(t, out, merged(one, two))
@@ -53,7 +54,7 @@ func TestAnEmptyTableBecomesAnEmptyDirectory(t *testing.T) {
 	r := newRig(t)
 	s := r.forge("b")
 	out := filepath.Join(t.TempDir(), "out")
-	got, err := ToDir(t.Context(), s, &snapshot.Selection{}, out, silent{})
+	got, err := toDir(t.Context(), s, &snapshot.Selection{}, out, silent{})
 	if err != nil || got.Files != 0 {
 		t.Fatal(got, err)
 	}
@@ -73,7 +74,7 @@ func TestOnlyAnEmptyDirectoryIsWrittenTo(t *testing.T) {
 	}
 	before := without(tree(t, filepath.Join(dir, "full")), "")
 	for name, says := range map[string]string{"full": "is not empty", "file": "not a directory", "file/below": "not a directory", "dangling": "restore"} {
-		if got, err := ToDir(t.Context(), s, &snapshot.Selection{}, filepath.Join(dir, name), silent{}); err == nil || got != nil || !strings.Contains(err.Error(), says) {
+		if got, err := toDir(t.Context(), s, &snapshot.Selection{}, filepath.Join(dir, name), silent{}); err == nil || got != nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
@@ -86,7 +87,7 @@ func TestOnlyAnEmptyDirectoryIsWrittenTo(t *testing.T) {
 func TestFilesAndDirectoriesGetOrdinaryModes(t *testing.T) {
 	t.Parallel()
 	out := filepath.Join(t.TempDir(), "out")
-	if _, err := ToDir(t.Context(), newRig(t).backup("b", backedUp()), &snapshot.Selection{}, out, silent{}); err != nil {
+	if _, err := toDir(t.Context(), newRig(t).backup("b", backedUp()), &snapshot.Selection{}, out, silent{}); err != nil {
 		t.Fatal(err)
 	}
 	// What the test's own umask allows is what an ordinary directory and file have.
@@ -142,7 +143,7 @@ func TestDamageIsRefusedByNameAndTheRestIsWritten(t *testing.T) {
 			s := r.backup("b", backedUp())
 			object := r.spoil(c.spoil(r, s))
 			out := filepath.Join(t.TempDir(), "out")
-			got, err := ToDir(t.Context(), s, &snapshot.Selection{}, out, silent{})
+			got, err := toDir(t.Context(), s, &snapshot.Selection{}, out, silent{})
 			var damage *DamagedError
 			if !errors.As(err, &damage) || got == nil {
 				t.Fatalf("got %+v, %v", got, err)
@@ -189,7 +190,7 @@ func TestAHashThatLiesIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newRig(t).forge("b", forged{"nb-1-big-", "Data.db", "true", false}, forged{"nb-2-big-", "Data.db", "false", true})
 	out := filepath.Join(t.TempDir(), "out")
-	got, err := ToDir(t.Context(), s, &snapshot.Selection{}, out, silent{})
+	got, err := toDir(t.Context(), s, &snapshot.Selection{}, out, silent{})
 	var damage *DamagedError
 	if !errors.As(err, &damage) || len(damage.Refused) != 1 || damage.Refused[0].Component != "nb-2-big-Data.db" || got.Files != 1 {
 		t.Errorf("%+v, %v", got, err)
@@ -204,7 +205,7 @@ func TestADescriptionThatClimbsWritesNothingOutside(t *testing.T) {
 		s := r.forge("b", forged{"", name, "content", false})
 		root := t.TempDir()
 		out := filepath.Join(root, "a/b/out")
-		got, err := ToDir(t.Context(), s, &snapshot.Selection{}, out, silent{})
+		got, err := toDir(t.Context(), s, &snapshot.Selection{}, out, silent{})
 		var damage *DamagedError
 		if !errors.As(err, &damage) || got.Files != 0 {
 			t.Errorf("%q: %+v, %v", name, got, err)
@@ -242,7 +243,7 @@ func TestAFileThatCannotBeWrittenIsAnErrorAndNoDamage(t *testing.T) {
 			t.Parallel()
 			s := c.snap(newRig(t))
 			out := filepath.Join(t.TempDir(), "out")
-			got, err := ToDir(t.Context(), s, &snapshot.Selection{}, out, hooks{expect: func() {
+			got, err := toDir(t.Context(), s, &snapshot.Selection{}, out, hooks{expect: func() {
 				if err := c.stop(filepath.Join(out, "shop/customers-1")); err != nil {
 					t.Error(err)
 				}
@@ -269,7 +270,7 @@ func TestTheFirstFailureIsTheErrorOfTheWhole(t *testing.T) {
 			first = name
 		}
 	}
-	_, err := ToDir(t.Context(), s, &snapshot.Selection{}, out, hooks{expect: func() {
+	_, err := toDir(t.Context(), s, &snapshot.Selection{}, out, hooks{expect: func() {
 		if err := os.MkdirAll(filepath.Join(out, first), 0o755); err != nil {
 			t.Error(err)
 		}
@@ -289,7 +290,7 @@ func TestAnInterruptedRestoreIsAnErrorAndLeavesNoHalfFile(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	out := filepath.Join(t.TempDir(), "out")
-	got, err := ToDir(ctx, s, &snapshot.Selection{}, out, hooks{done: cancel})
+	got, err := toDir(ctx, s, &snapshot.Selection{}, out, hooks{done: cancel})
 	if got != nil || !errors.Is(err, context.Canceled) || errors.As(err, new(*DamagedError)) {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -357,5 +358,44 @@ func TestDamageIsToldInOneLine(t *testing.T) {
 	const want = "damaged in the repository and not restored: 2 of the components, first ks.t nb-1-big-Data.db: gone"
 	if err.Error() != want {
 		t.Errorf("got  %s\nwant %s", err, want)
+	}
+}
+
+func TestDamageTellsWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	e := &DamagedError{}
+	for i := range maxRefused + 1 {
+		e.Refused = append(e.Refused, Refused{"shop", "files", fmt.Sprintf("nb-%d-big-Data.db", i), errors.New("gone")})
+	}
+	whole := e.Whole(&Plan{Tables: []Task{{Keyspace: "shop", Table: "files"}, {Keyspace: "shop", Table: "orders"}, {Keyspace: "system", Table: "local"},
+		{Keyspace: "ship", Table: "files"}}})
+	if diff := cmp.Diff([]string{"shop.orders", "ship.files"}, whole); diff != "" {
+		t.Errorf("whole (-want +got):\n%s", diff)
+	}
+	var out strings.Builder
+	e.Print(&out, whole)
+	lines := strings.Split(out.String(), "\n")
+	if len(lines) != maxRefused+3 || lines[0] != "  damaged shop.files nb-0-big-Data.db: gone" || lines[maxRefused] != "  damaged and so on, 21 components in all" ||
+		lines[maxRefused+1] != "  whole and can be restored with --table: shop.orders, ship.files" {
+		t.Errorf("it says\n%s", &out)
+	}
+	out.Reset()
+	(&DamagedError{e.Refused[:1]}).Print(&out, nil)
+	if !strings.HasSuffix(out.String(), "gone\n  whole and can be restored with --table: none\n") {
+		t.Errorf("it says\n%s", &out)
+	}
+}
+
+func TestADirectoryWithTooLittleRoomIsNotMade(t *testing.T) {
+	t.Parallel()
+	s := described()
+	s.Node.Tables[0].BytesSource = 1 << 60
+	out := filepath.Join(t.TempDir(), "a/b")
+	_, err := PlanDir(s, &snapshot.Selection{}, out)
+	if space := (*SpaceError)(nil); !errors.As(err, &space) || space.Need < 1<<60 || space.Free <= 0 || space.Dir != out {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Lstat(filepath.Dir(out)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it was made: %v", err)
 	}
 }

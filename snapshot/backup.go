@@ -42,6 +42,7 @@ type Options struct {
 	Recipe       string    // of files that are read: RecipeAuto, which empty means, or RecipeBlobs
 	Way          string    // to the files; empty: WaySnapshot
 	Tag          string    // of the snapshot of WayExisting, which is not cleared
+	Prepared     *Prepared // the snapshot to store, which stands and is left alone; nil: one is taken
 	Selection    Selection // of tables
 	AllowMissing bool      // tables may be missing from the snapshot, if there are others
 	MD5          bool      // of each component, too
@@ -171,7 +172,7 @@ func Take(ctx context.Context, r *repo.Repo, src Source, opt Options) (res *Resu
 
 // check refuses options that do not go together.
 func (o *Options) check() error {
-	if (o.Way == WayExisting) != (o.Tag != "") {
+	if (o.Way == WayExisting) != (o.Tag != "") || o.Prepared != nil && o.Way != WaySnapshot {
 		return fmt.Errorf("way %q with tag %q", o.Way, o.Tag)
 	}
 	if o.Streams < 0 || o.Streams > maxStreams {
@@ -207,6 +208,9 @@ func (b *backup) identify(ctx context.Context) error {
 	if b.cat.Backup == "" {
 		b.cat.Backup = DefaultName(b.cat.Started)
 	}
+	if p := b.opt.Prepared; p != nil {
+		b.cat.Started = p.Started
+	}
 	b.domain = cmp.Or(b.opt.Domain, b.cat.HostID, id.Address)
 	return errors.Join(CheckName(b.cat.Backup), CheckMode(b.cat.Mode), CheckRecipe(b.opt.Recipe), repo.CheckDomain(b.domain))
 }
@@ -223,14 +227,12 @@ func (b *backup) free(ctx context.Context, r *repo.Repo) (repo.Free, error) {
 // take brings the files in place, stores everything in them, commits, and only then has Cassandra's snapshot cleared:
 // whatever happened before.
 func (b *backup) take(ctx context.Context, res *Result) (err error) {
-	before, err := b.src.Schema(ctx)
+	if p := b.opt.Prepared; p != nil {
+		return b.finish(ctx, p.Tag, p.Before, p.Schema)
+	}
+	before, err := b.opt.Selection.schema(ctx, b.src)
 	if err != nil {
 		return err
-	}
-	if before.Absent == "" && !b.opt.Selection.All() {
-		if err := b.opt.Selection.check(before.Tables); err != nil {
-			return err
-		}
 	}
 	tag := b.opt.Tag
 	if b.opt.Way == WaySnapshot {
@@ -246,7 +248,16 @@ func (b *backup) take(ctx context.Context, res *Result) (err error) {
 			return err
 		}
 	}
-	taken, err := b.find(ctx, tag, before.Tables)
+	after, err := b.src.Schema(ctx)
+	if err != nil {
+		return err
+	}
+	return b.finish(ctx, tag, before.Tables, after)
+}
+
+// finish stores a snapshot that stands and records it. before are the tables that there were when it was asked for.
+func (b *backup) finish(ctx context.Context, tag string, before []node.Table, schema node.Schema) error {
+	taken, err := b.find(tag, before, schema)
 	if err != nil {
 		return err
 	}
@@ -254,11 +265,7 @@ func (b *backup) take(ctx context.Context, res *Result) (err error) {
 }
 
 // find lists what there is to back up and compares it with the schema.
-func (b *backup) find(ctx context.Context, tag string, before []node.Table) (*taken, error) {
-	schema, err := b.src.Schema(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (b *backup) find(tag string, before []node.Table, schema node.Schema) (*taken, error) {
 	dirs, err := b.src.SnapshotTables(tag)
 	if err != nil {
 		return nil, err

@@ -3,11 +3,9 @@ package snapshot
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -58,13 +56,19 @@ func (b *Backup) Unsure() bool { return b.unsure }
 
 // Selected reports whether a node's snapshot is of chosen tables only.
 func (b *Backup) Selected() bool {
-	return slices.ContainsFunc(b.Nodes, func(e Entry) bool { return e.Catalogue.Selected })
+	for i := range b.Nodes {
+		if b.Nodes[i].Catalogue.Selected {
+			return true
+		}
+	}
+	return false
 }
 
 // Flaws adds up the tables that snapshots lacked and the SSTables that were damaged at the source.
 func (b *Backup) Flaws() (missingTables, damagedSSTables int) {
-	for _, n := range b.Nodes {
-		missingTables, damagedSSTables = missingTables+n.MissingTables, damagedSSTables+n.DamagedSSTables
+	for i := range b.Nodes {
+		missingTables += b.Nodes[i].MissingTables
+		damagedSSTables += b.Nodes[i].DamagedSSTables
 	}
 	return missingTables, damagedSSTables
 }
@@ -77,12 +81,22 @@ func (b *Backup) Complete() bool {
 
 // Started is when the first node began, Finished when the last one ended.
 func (b *Backup) Started() time.Time {
-	return slices.MinFunc(b.Nodes, func(x, y Entry) int { return x.Started.Compare(y.Started) }).Started
+	first := b.Nodes[0].Started
+	for i := range b.Nodes {
+		first = earlier(b.Nodes[i].Started, first)
+	}
+	return first
 }
 
 // Finished is when the last node ended.
 func (b *Backup) Finished() time.Time {
-	return slices.MaxFunc(b.Nodes, func(x, y Entry) int { return x.Finished.Compare(y.Finished) }).Finished
+	last := b.Nodes[0].Finished
+	for i := range b.Nodes {
+		if b.Nodes[i].Finished.After(last) {
+			last = b.Nodes[i].Finished
+		}
+	}
+	return last
 }
 
 // Since is a time of which a backup surely holds all data: when the first node began by its own clock or, should that
@@ -100,16 +114,16 @@ func (b *Backup) Since() time.Time {
 // Annotations are those of all nodes together; where they differ, those of the last node in their order.
 func (b *Backup) Annotations() map[string]string {
 	all := make(map[string]string)
-	for _, n := range b.Nodes {
-		maps.Copy(all, n.Annotations)
+	for i := range b.Nodes {
+		maps.Copy(all, b.Nodes[i].Annotations)
 	}
 	return all
 }
 
 // Total adds up what the nodes' snapshots hold and cost.
 func (b *Backup) Total() (c Cost) {
-	for _, n := range b.Nodes {
-		c.add(n.cost())
+	for i := range b.Nodes {
+		c.add(b.Nodes[i].cost())
 	}
 	return c
 }
@@ -119,42 +133,35 @@ func (c *Catalogue) cost() Cost {
 		BytesNew: c.BytesNew, BytesStored: c.BytesStored}
 }
 
-// entries reads the head of every root. Roots that cannot be read are given to damaged.
-func entries(ctx context.Context, r *repo.Repo, damaged func(*repo.DamageError)) ([]Entry, error) {
-	var heads []*repo.Head
-	err := r.Heads(ctx, damaged, func(h *repo.Head) error {
-		heads = append(heads, h)
+// entries reads the head of every root, in no order. Roots that cannot be read are given to damaged.
+func entries(ctx context.Context, r *repo.Repo, damaged func(*repo.DamageError)) (all []*Entry, err error) {
+	var mu sync.Mutex
+	tell := func(d *repo.DamageError) {
+		mu.Lock()
+		defer mu.Unlock()
+		damaged(d)
+	}
+	words := sync.Pool{New: func() any { return make(wordbook) }}
+	err = r.Heads(ctx, tell, func(h *repo.Head) error {
+		book := words.Get().(wordbook)
+		e, err := newEntry(h.Object, h.Root, book)
+		words.Put(book)
+		var damage *repo.DamageError
+		if errors.As(err, &damage) {
+			tell(damage)
+			return nil
+		}
+		if err != nil || e == nil {
+			return err
+		}
+		e.Stored = h.Stored
+		e.root.Catalogue = nil // decoded; it would keep all that was read in memory
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, e)
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	all, faults := make([]*Entry, len(heads)), make([]error, len(heads))
-	// Decoding the entries of tens of thousands of roots is most of the work of a listing.
-	var workers sync.WaitGroup
-	n := runtime.GOMAXPROCS(0)
-	for w := range n {
-		workers.Go(func() {
-			for i := w; i < len(heads); i += n {
-				all[i], faults[i] = newEntry(heads[i].Object, heads[i].Root)
-			}
-		})
-	}
-	workers.Wait()
-	var out []Entry
-	for i, e := range all {
-		var damage *repo.DamageError
-		switch {
-		case errors.As(faults[i], &damage):
-			damaged(damage)
-		case faults[i] != nil:
-			return nil, faults[i]
-		case e != nil:
-			e.Stored = heads[i].Stored
-			out = append(out, *e)
-		}
-	}
-	return out, nil
+	return all, err
 }
 
 // readEntry reads a whole root; nil for a part of one, which is no backup by itself.
@@ -163,7 +170,7 @@ func readEntry(ctx context.Context, r *repo.Repo, name string) (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := newEntry(name, root)
+	e, err := newEntry(name, root, make(wordbook))
 	if err == nil && e != nil && len(root.Descriptions) != 1 {
 		return nil, &repo.DamageError{Object: name, What: fmt.Sprintf("a snapshot with %d descriptions", len(root.Descriptions))}
 	}
@@ -183,12 +190,12 @@ func (e *Entry) whole(ctx context.Context, r *repo.Repo) (*Entry, error) {
 }
 
 // newEntry makes the entry of a root; nil for a part of one, which is no backup by itself.
-func newEntry(name string, root *repo.Root) (*Entry, error) {
+func newEntry(name string, root *repo.Root, words wordbook) (*Entry, error) {
 	if root.Main != nil {
 		return nil, nil
 	}
 	e := &Entry{Root: name, Domain: root.At.Domain, root: root}
-	if err := json.Unmarshal(root.Catalogue, &e.Catalogue); err != nil {
+	if err := e.Catalogue.decode(root.Catalogue, words); err != nil {
 		return nil, &repo.DamageError{Object: name, What: fmt.Sprintf("catalogue entry: %v", err)}
 	}
 	if e.Kind != KindSSTables {
@@ -214,30 +221,51 @@ func List(ctx context.Context, r *repo.Repo, damaged func(*repo.DamageError)) ([
 		return nil, fmt.Errorf("list backups: %w", err)
 	}
 	lost := standing(losses)
-	type key struct{ cluster, name string }
-	groups := make(map[key]*Backup)
+	groups := make(map[groupKey][]*Entry)
 	for _, e := range all {
 		e.Losses = lost[e.Root]
-		k := key{e.Cluster, e.Backup}
-		if groups[k] == nil {
-			groups[k] = &Backup{Name: e.Backup, Cluster: e.Cluster, Partial: len(r.Key().Domains()) > 0}
-		}
-		groups[k].Nodes = append(groups[k].Nodes, e)
+		k := groupKey{e.Cluster, e.Backup}
+		groups[k] = append(groups[k], e)
 	}
 	rings := newRingReader(r)
 	var out []Backup
-	for _, b := range groups {
-		slices.SortFunc(b.Nodes, func(x, y Entry) int { return cmp.Or(cmp.Compare(x.Node, y.Node), cmp.Compare(x.HostID, y.HostID)) })
-		if err := rings.judge(ctx, b, damaged); err != nil {
+	for k, nodes := range groups {
+		delete(groups, k) // what is copied out of it can go
+		b := Backup{Name: k.backup, Cluster: k.cluster, Nodes: inOrder(nodes), Partial: len(r.Key().Domains()) > 0}
+		if err := rings.judge(ctx, &b, damaged); err != nil {
 			return nil, err
 		}
 		b.Partial = b.Partial && len(b.Missing) > 0
-		out = append(out, *b)
+		out = append(out, b)
 	}
-	slices.SortFunc(out, func(x, y Backup) int {
-		return cmp.Or(x.Started().Compare(y.Started()), cmp.Compare(x.Cluster, y.Cluster), cmp.Compare(x.Name, y.Name))
-	})
+	oldestFirst(out)
 	return out, nil
+}
+
+// groupKey is what the node snapshots of a backup share.
+type groupKey struct{ cluster, backup string }
+
+// inOrder returns the nodes of a backup in their order.
+func inOrder(nodes []*Entry) []Entry {
+	slices.SortFunc(nodes, func(x, y *Entry) int {
+		return cmp.Or(cmp.Compare(x.Node, y.Node), cmp.Compare(x.HostID, y.HostID), cmp.Compare(x.Root, y.Root))
+	})
+	out := make([]Entry, len(nodes))
+	for i, e := range nodes {
+		out[i] = *e
+	}
+	return out
+}
+
+func oldestFirst(all []Backup) {
+	started := make(map[groupKey]time.Time, len(all))
+	for i := range all {
+		started[groupKey{all[i].Cluster, all[i].Name}] = all[i].Started()
+	}
+	slices.SortFunc(all, func(x, y Backup) int {
+		return cmp.Or(started[groupKey{x.Cluster, x.Name}].Compare(started[groupKey{y.Cluster, y.Name}]),
+			cmp.Compare(x.Cluster, y.Cluster), cmp.Compare(x.Name, y.Name))
+	})
 }
 
 // Pick returns the entry of a node, by host id, name or address label; an empty node means the only one.

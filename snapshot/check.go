@@ -170,7 +170,7 @@ func (c *check) choose(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b := Backup{Name: c.opt.Backup, Nodes: slices.DeleteFunc(all, func(e Entry) bool { return e.Backup != c.opt.Backup })}
+	b := Backup{Name: c.opt.Backup, Nodes: inOrder(slices.DeleteFunc(all, func(e *Entry) bool { return e.Backup != c.opt.Backup }))}
 	switch {
 	case len(b.Nodes) == 0 && damage != nil:
 		return fmt.Errorf("%w: %q, but not every backup can be read: %w", ErrNotFound, b.Name, damage)

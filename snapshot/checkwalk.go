@@ -196,7 +196,7 @@ func (c *check) page(ctx context.Context, s *Snapshot, p *Page, at Hit) error {
 // another hash is looked at again.
 func (c *check) key(s *Snapshot, t *SSTable) blobKey { return s.blob(pageHash(t)) }
 
-// sstable locates every blob of an SSTable.
+// sstable locates every blob of an SSTable. What Data.db lacks, that lacks too which is derived from it.
 func (c *check) sstable(ctx context.Context, s *Snapshot, t *SSTable, how *recipes, at Hit) (sound bool, err error) {
 	c.refs.use(t.Recipe)
 	sound = how.err == nil
@@ -205,21 +205,35 @@ func (c *check) sstable(ctx context.Context, s *Snapshot, t *SSTable, how *recip
 		if comp.inlined() {
 			continue
 		}
-		at.Component = t.File(comp)
-		faults := []error{how.err}
+		faults, names := []error{how.err}, []string{t.File(comp)}
 		if how.err == nil {
 			if faults, err = c.locate(ctx, s, how.of(i)); err != nil {
 				return false, err
 			}
+			if i == t.data() {
+				names = append(names, t.derived(how)...)
+			}
 		}
 		for _, fault := range faults {
 			sound = false
-			if err := c.hit(fault, at); err != nil {
-				return false, err
+			for _, at.Component = range names {
+				if err := c.hit(fault, at); err != nil {
+					return false, err
+				}
 			}
 		}
 	}
 	return sound, nil
+}
+
+// derived are the components that come out with Data.db.
+func (t *SSTable) derived(how *recipes) (names []string) {
+	for i := range t.Components {
+		if how.of(i).typ == recipeDerived {
+			names = append(names, t.File(&t.Components[i]))
+		}
+	}
+	return names
 }
 
 // content rebuilds the components of SSTables and compares them with their hashes.

@@ -134,11 +134,11 @@ func (r *rig) snapshot(backup string) *Snapshot {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	all = slices.DeleteFunc(all, func(e Entry) bool { return e.Backup != backup })
+	all = slices.DeleteFunc(all, func(e *Entry) bool { return e.Backup != backup })
 	if len(all) != 1 {
 		r.t.Fatalf("%d node snapshots of backup %s", len(all), backup)
 	}
-	s, err := Open(r.t.Context(), r.seen, &all[0])
+	s, err := Open(r.t.Context(), r.seen, all[0])
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -64,6 +64,21 @@ func TestWhatIsMarkedIsToldApartAndNoLongerNews(t *testing.T) {
 	}
 }
 
+// CompressionInfo.db has no blobs of its own: it comes out with Data.db, and is lost with it.
+func TestWhatIsDerivedIsLostWithWhatItComesFrom(t *testing.T) {
+	t.Parallel()
+	r, n := newRig(t), newNode(t, hostA, 1)
+	n.compressed(n.table(0, "t", 1), "nb-1-big-", 1, 1<<20)
+	r.take(n, "one")
+	s := r.snapshot("one")
+	r.spoil(s, r.recipe(s, "Data.db").refs[0].ID)
+	lost := r.verify(r.seen, byReading).Drop().Lost
+	want := []LostTable{{Keyspace: "ks", Table: "t", Components: []string{"nb-1-big-Data.db", "nb-1-big-CompressionInfo.db"}}}
+	if len(lost) != 1 || cmp.Diff(want, lost[0].Tables) != "" {
+		t.Errorf("lost %+v, want %+v", lost, want)
+	}
+}
+
 func TestNewDamageBesideKnownIsNews(t *testing.T) {
 	r, _, _ := lossy(t)
 	r.mark(r.seen, r.verify(r.seen, byReading))

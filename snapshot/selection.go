@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -81,6 +82,15 @@ func match(pattern, keyspace, table string) bool {
 }
 
 // check refuses a selection that leaves nothing, or names what is not there: a mistyped name must not make a backup that
+// schema reads the schema of a node and refuses a selection that does not fit it.
+func (s *Selection) schema(ctx context.Context, src Source) (node.Schema, error) {
+	got, err := src.Schema(ctx)
+	if err == nil && got.Absent == "" && !s.All() {
+		err = s.check(got.Tables)
+	}
+	return got, err
+}
+
 // lacks the table that was meant.
 func (s *Selection) check(tables []node.Table) error {
 	for _, p := range slices.Concat(s.Keyspaces, s.Tables, s.Exclude) {

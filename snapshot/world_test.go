@@ -220,7 +220,7 @@ func (w *world) listed(t *rapid.T) map[share]Entry {
 	}
 	found := make(map[share]Entry)
 	for _, e := range all {
-		found[share{e.Backup, e.HostID}] = e
+		found[share{e.Backup, e.HostID}] = *e
 	}
 	return found
 }

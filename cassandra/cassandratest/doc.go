@@ -11,6 +11,10 @@
 // Releases run from 3.11 on. Those before 5.0 need a Java 11, which comes from
 // the Python Package Index.
 //
+// The corners are a keyspace of what is hard to bring back, made of any release:
+// what shadows a row lies in another SSTable than the row, and columns were
+// dropped after they were written.
+//
 // The zoo is a keyspace whose tables show all that an SSTable can hold and every
 // compressor. [Fixtures] are its SSTables as a release wrote them, flushed and
 // compacted, with what the release's own tools say of them; they are made once
@@ -27,6 +31,7 @@
 // stopped the cluster, was killed or was interrupted.
 //
 // Ways in: [Run] in a test; [New], [Cluster.Start] and [Cluster.Stop] in a program
-// or a TestMain; [CreateShop], [Fill], [Delete] and [Dump] for rows to back up;
+// or a TestMain; [CreateShop], [Fill], [Delete] and [Dump] for rows to back up,
+// [CreateCorners], [FillCorners] and [DumpCorners] for those that are easily lost;
 // [Fixtures] and [Generate] for files to read.
 package cassandratest

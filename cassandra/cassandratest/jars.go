@@ -1,6 +1,7 @@
 package cassandratest
 
 import (
+	"crypto/sha256"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -22,8 +23,11 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 
 const (
 	// The server logs through logback, which cassandra-all leaves to its user
-	// since 4.0; 1.2 is the line that these releases ship with.
-	withLogback = `<dependency><groupId>ch.qos.logback</groupId><artifactId>logback-classic</artifactId><version>1.2.12</version></dependency>`
+	// since 4.0; 1.2 is the line that these releases ship with. Both halves are
+	// named: with an older core, which 4.0 and 4.1 ask for, a thread that logs an
+	// exception ends with a NoSuchMethodError.
+	withLogback = `<dependency><groupId>ch.qos.logback</groupId><artifactId>logback-classic</artifactId><version>1.2.12</version></dependency>
+<dependency><groupId>ch.qos.logback</groupId><artifactId>logback-core</artifactId><version>1.2.12</version></dependency>`
 	// The server of a 3.11 loads classes of Thrift also where it does not speak it.
 	withThrift = `<dependency><groupId>org.apache.cassandra</groupId><artifactId>cassandra-thrift</artifactId><version>%s</version></dependency>`
 )
@@ -36,24 +40,27 @@ func Jars(version string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dir, err := cached(version, func(dir string) error { return fetchJars(version, n, dir) })
+	text, err := project(version, n)
+	if err != nil {
+		return "", err
+	}
+	// What was asked for names them, so that another question is asked anew.
+	name := fmt.Sprintf("%s-%x", version, sha256.Sum256([]byte(text)))[:len(version)+9]
+	dir, err := cached(name, func(dir string) error { return fetchJars(text, dir) })
 	if err != nil {
 		return "", fmt.Errorf("fetch Cassandra %s: %w", version, err)
 	}
 	return dir, nil
 }
 
-func fetchJars(version string, n number, dir string) error {
+// fetchJars has Maven fetch what a project depends on.
+func fetchJars(project, dir string) error {
 	mvn, err := exec.LookPath("mvn")
 	if err != nil {
 		return errors.New("mvn is not installed; Debian: apt-get install maven openjdk-17-jdk-headless")
 	}
-	text, err := project(version, n)
-	if err != nil {
-		return err
-	}
 	path := filepath.Join(dir, "pom.xml")
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(project), 0o644); err != nil {
 		return err
 	}
 	cmd := exec.Command(mvn, "-q", "-B", "-f", path, "dependency:copy-dependencies", "-DoutputDirectory="+dir)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -34,6 +35,9 @@ type Layout struct {
 	// StorageMode is storage_compatibility_mode, since 5.0: empty where it is not
 	// given, which means CASSANDRA_4.
 	StorageMode string
+	// NumTokens is num_tokens: 1 where the file does not give it, 0 where what it
+	// gives is no number.
+	NumTokens int
 }
 
 type cassandraYAML struct {
@@ -45,6 +49,7 @@ type cassandraYAML struct {
 	SavedCaches string   `yaml:"saved_caches_directory"`
 	CDCRaw      string   `yaml:"cdc_raw_directory"`
 	StorageMode string   `yaml:"storage_compatibility_mode"`
+	NumTokens   string   `yaml:"num_tokens"`
 }
 
 func readLayout(path string) (Layout, error) {
@@ -74,6 +79,10 @@ func (y cassandraYAML) layout() Layout {
 		CDCRaw:      y.CDCRaw,
 		ClusterName: y.ClusterName,
 		StorageMode: y.StorageMode,
+		NumTokens:   1,
+	}
+	if y.NumTokens != "" {
+		l.NumTokens, _ = strconv.Atoi(y.NumTokens)
 	}
 	for _, dir := range y.Data {
 		l.add(dir)

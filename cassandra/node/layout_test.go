@@ -37,12 +37,13 @@ cdc_raw_directory: /r
 storage_compatibility_mode: NONE
 seed_provider:
     - class_name: x
-`, Layout{DataDirs: []string{"/d1", "/d2"}, UserDirs: 2, StorageMode: "NONE", CommitLog: "/c", Hints: "/h", SavedCaches: "/s", CDCRaw: "/r", ClusterName: "Shop"}},
-		{"leaves open what the file leaves open", "data_file_directories: [/d]\n", Layout{DataDirs: []string{"/d"}, UserDirs: 1}},
+`, Layout{DataDirs: []string{"/d1", "/d2"}, UserDirs: 2, StorageMode: "NONE", CommitLog: "/c", Hints: "/h", SavedCaches: "/s", CDCRaw: "/r", ClusterName: "Shop", NumTokens: 16}},
+		{"leaves open what the file leaves open", "data_file_directories: [/d]\n", Layout{DataDirs: []string{"/d"}, UserDirs: 1, NumTokens: 1}},
+		{"knows no number of tokens from a word", "data_file_directories: [/d]\nnum_tokens: many\n", Layout{DataDirs: []string{"/d"}, UserDirs: 1}},
 		{"counts the directory of system tables as one more", "data_file_directories: [/d]\nlocal_system_data_file_directory: /sys\n",
-			Layout{DataDirs: []string{"/d", "/sys"}, UserDirs: 1, SystemDir: "/sys"}},
+			Layout{DataDirs: []string{"/d", "/sys"}, UserDirs: 1, SystemDir: "/sys", NumTokens: 1}},
 		{"counts the same directory once", "data_file_directories: [/d, /d/]\nlocal_system_data_file_directory: /d\n",
-			Layout{DataDirs: []string{"/d"}, UserDirs: 1, SystemDir: "/d"}},
+			Layout{DataDirs: []string{"/d"}, UserDirs: 1, SystemDir: "/d", NumTokens: 1}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.what, func(t *testing.T) {

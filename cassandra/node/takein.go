@@ -77,6 +77,16 @@ func (n *Node) TruncateTable(ctx context.Context, keyspace, table string) error 
 	return n.Execute(ctx, fmt.Sprintf(`TRUNCATE "%s"."%s"`, keyspace, table))
 }
 
+// RebuildIndexes has a running node build indexes of a table from its rows, and returns when they are. A failure is a
+// *CommandError.
+func (n *Node) RebuildIndexes(ctx context.Context, keyspace, table string, names ...string) error {
+	if err := checkTable(keyspace, table); err != nil {
+		return err
+	}
+	_, err := n.run(ctx, nodetoolKey, n.cfg.Nodetool, append([]string{"rebuild_index", "--", keyspace, table}, names...)...)
+	return err
+}
+
 func checkTable(keyspace, table string) error {
 	if !tableName.MatchString(keyspace) || !tableName.MatchString(table) {
 		return fmt.Errorf("%q.%q is not the name of a table", keyspace, table)

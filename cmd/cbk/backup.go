@@ -42,7 +42,18 @@ func backupFlags() []cli.Flag {
 }
 
 // backup runs the command, and tells run what came of it.
-func backup(c *cli.Context, run *backupRun) (err error) {
+func backup(c *cli.Context, run *backupRun) error {
+	return backUp(c, run, func(s *session, src snapshot.Source, opt *snapshot.Options) error {
+		progress, end := newProgress(c.App.ErrWriter, s.log)
+		opt.Progress = progress
+		res, err := s.take(c, src, opt)
+		end()
+		return s.tell(c, run, res, err)
+	})
+}
+
+// backUp opens what a backup needs and has do make it.
+func backUp(c *cli.Context, run *backupRun, do func(*session, snapshot.Source, *snapshot.Options) error) (err error) {
 	opt, err := backupOptions(c)
 	if err != nil {
 		return err
@@ -62,7 +73,11 @@ func backup(c *cli.Context, run *backupRun) (err error) {
 		return err
 	}
 	defer closeSource()
-	res, err := s.take(c, src, opt)
+	return do(s, src, opt)
+}
+
+// tell prints and records what came of a backup.
+func (s *session) tell(c *cli.Context, run *backupRun, res *snapshot.Result, err error) error {
 	if err != nil {
 		s.audit(c, nil, err)
 		return err
@@ -139,10 +154,8 @@ func (s *session) take(c *cli.Context, src snapshot.Source, opt *snapshot.Option
 	if err != nil {
 		return nil, err
 	}
-	progress, end := newProgress(c.App.ErrWriter, s.log)
-	opt.Progress, opt.Open = progress, s.limits.opener(ctx)
+	opt.Open = s.limits.opener(ctx)
 	res, err := snapshot.Take(ctx, s.repo, src, *opt)
-	end()
 	return res, leave(err)
 }
 

@@ -138,8 +138,16 @@ exit $code`, made, r.dataDirs()[0], r.path("times")))
 
 // timesOfNodetool adds up what the wrapper wrote down.
 func (r *rig) timesOfNodetool() (sum time.Duration) {
+	for _, n := range r.timesIn("times") {
+		sum += time.Duration(n)
+	}
+	return sum
+}
+
+// timesIn reads the numbers of a file, nanoseconds.
+func (r *rig) timesIn(name string) (all []int64) {
 	r.t.Helper()
-	text, err := os.ReadFile(r.path("times"))
+	text, err := os.ReadFile(r.path(name))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -148,7 +156,7 @@ func (r *rig) timesOfNodetool() (sum time.Duration) {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		sum += time.Duration(n)
+		all = append(all, n)
 	}
-	return sum
+	return all
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"go.yaml.in/yaml/v3"
 
+	"cbk/cassandra/cluster"
 	"cbk/cassandra/node"
 	"cbk/snapshot"
 )
@@ -39,6 +40,7 @@ type config struct {
 	MetricsFile    string          `yaml:"metrics_file"`
 	FirstVersion   bool            `yaml:"first_version"`
 	Retention      retentionConfig `yaml:"retention"`
+	Cluster        cluster.Config  `yaml:"cluster"`
 
 	recoveryFile string
 	file         string            // that was read, "" where there is none
@@ -172,6 +174,7 @@ func (c *config) setDefaults() (err error) {
 	}
 	c.Mode, c.Recipe = cmp.Or(c.Mode, snapshot.ModeDifferential), cmp.Or(c.Recipe, snapshot.RecipeAuto)
 	c.Retention.IncompleteGrace = cmp.Or(c.Retention.IncompleteGrace, snapshot.Span(snapshot.DefaultIncompleteGrace))
+	c.Cluster = c.Cluster.WithDefaults()
 	k := &c.Cassandra
 	k.Config = cmp.Or(k.Config, "/etc/cassandra/cassandra.yaml")
 	k.CQL.Host, k.CQL.Port = cmp.Or(k.CQL.Host, "127.0.0.1"), cmp.Or(k.CQL.Port, 9042)
@@ -179,6 +182,11 @@ func (c *config) setDefaults() (err error) {
 		&k.Start: {"systemctl", "start", "cassandra"}, &k.Stop: {"systemctl", "stop", "cassandra"}} {
 		if len(*command) == 0 {
 			*command = otherwise
+		}
+	}
+	if err == nil {
+		if err = c.Cluster.Validate(); err != nil {
+			err = usageError("config: %w", err)
 		}
 	}
 	return err

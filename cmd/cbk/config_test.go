@@ -4,6 +4,9 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
+
+	"cbk/cassandra/cluster"
 )
 
 func TestEverySettingOfTheFileHasAKeyOfItsOwn(t *testing.T) {
@@ -14,12 +17,12 @@ func TestEverySettingOfTheFileHasAKeyOfItsOwn(t *testing.T) {
 		}
 		keys = append(keys, key)
 		switch v.Interface().(type) {
-		case string, []string, int, bool:
+		case string, []string, int, bool, time.Duration, []cluster.NodeConfig:
 		default:
 			t.Errorf("%s is a %s, which config show may not know how to show", key, v.Type())
 		}
 	}
-	for _, want := range []string{"repository", "cassandra.config", "cassandra.jmx.ssl_properties", "cassandra.cql.ca_file"} {
+	for _, want := range []string{"repository", "cassandra.config", "cassandra.jmx.ssl_properties", "cassandra.cql.ca_file", "cluster.ssh.timeout", "cluster.nodes"} {
 		if !slices.Contains(keys, want) {
 			t.Errorf("no %s among %q", want, keys)
 		}
@@ -37,7 +40,9 @@ func TestTheNodeGetsEverySettingOfItsSection(t *testing.T) {
 		case reflect.Bool:
 			v.SetBool(true)
 		case reflect.Slice:
-			v.Set(reflect.ValueOf([]string{"x"}))
+			if list, ok := v.Addr().Interface().(*[]string); ok {
+				*list = []string{"x"}
+			}
 		}
 	}
 	var empty func(string, reflect.Value)

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"go.yaml.in/yaml/v3"
@@ -143,6 +144,8 @@ func configDocument(c *config) configJSON {
 			s.Value = node.Mask(key, value)
 		case []string:
 			s.Value = node.MaskCommand(value)
+		case time.Duration:
+			s.Value = value.String()
 		}
 		switch {
 		case s.Origin != "":
@@ -166,8 +169,8 @@ func printConfig(c *cli.Context, doc *configJSON) error {
 		value := fmt.Sprint(s.Value)
 		if s.Origin == notSet {
 			value = ""
-		} else if list, ok := s.Value.([]string); ok {
-			b, err := json.Marshal(list) // words with blanks stay words
+		} else if reflect.TypeOf(s.Value).Kind() == reflect.Slice {
+			b, err := json.Marshal(s.Value) // words with blanks stay words
 			if err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"cbk/cassandra/cluster"
 	"cbk/cassandra/node"
 	"cbk/index"
 	"cbk/pack"
@@ -71,6 +72,7 @@ var failures = []struct {
 }{
 	{is(errInterrupted), failure{exitInterrupted, "interrupted", "run the command again: what was done is not done twice"}},
 	{as[*guest.SpaceError], failure{exitFailed, "space", "make room on the node, or allow less with --min-free"}},
+	{is(cluster.ErrUnleashed), failure{exitInterrupted, "interrupted", "run the command again: what was done is not done twice"}},
 	{is(context.Canceled), failure{exitInterrupted, "interrupted", "run the command again: what was done is not done twice"}},
 	{as[*auditError], failure{exitFailed, "audit", "keep this line: it is all there is of the record"}},
 	{as[usage], failure{exitUsage, "usage", "cbk help lists the commands, cbk help COMMAND its flags"}},
@@ -90,6 +92,7 @@ var failures = []struct {
 	{is(repo.ErrUnfinishedInit), failure{exitUsage, "unfinished-init", "if no other init is running: cbk init --discard-unfinished"}},
 	{is(repo.ErrRepositoryExists), failure{exitUsage, "exists", "use it, or choose another --repo"}},
 	{is(repo.ErrSnapshotExists), failure{exitUsage, "duplicate-name", "choose another --name"}},
+	{is(snapshot.ErrNotPrepared), failure{exitUsage, "not-prepared", ""}},
 	{is(snapshot.ErrNoTable), failure{exitUsage, "not-found", ""}},
 	{as[*sourceDamageError], failure{exitDamage, "source-damage", "nodetool scrub, or repair from the other replicas"}},
 	{as[*incompleteError], failure{exitIncomplete, "incomplete", "find out why Cassandra has no snapshot of them"}},
@@ -101,7 +104,7 @@ var failures = []struct {
 	{is(snapshot.ErrNoHold), failure{exitUsage, "not-found", "cbk hold list shows what there is"}},
 	{is(snapshot.ErrNotFound), failure{exitUsage, "not-found", "cbk list shows what there is"}},
 	{is(pack.ErrNewer), failure{exitFailed, "newer-format", "use a newer cbk"}},
-	{as[*restore.RefusedError], failure{exitRefused, "refused", "restore onto the node of the backup, or use --to"}},
+	{as[*restore.RefusedError], failure{exitRefused, "refused", ""}},
 	{as[*restore.SpaceError], failure{exitRefused, "space", ""}},
 	{as[*fit.RefusedError], failure{exitRefused, "risk", ""}},
 	{as[*fit.UnknownRiskError], failure{exitUsage, "usage", ""}},

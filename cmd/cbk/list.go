@@ -132,6 +132,7 @@ type lostJSON struct {
 	Components int `json:"components"`
 }
 
+// String says what is lost for people.
 func (l *lostJSON) String() string {
 	var what []string
 	if l.Nodes > 0 {

@@ -4,13 +4,12 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"cbk/cassandra/cluster"
 	"cbk/cassandra/ring"
 	"cbk/restore"
 	"cbk/restore/prove"
@@ -24,8 +23,15 @@ func nodeCommand() *cli.Command {
 			Action: func(c *cli.Context) error { return nodePhase(c, action) }}
 	}
 	return &cli.Command{
-		Name: "node", Usage: "the phases of a cluster's restore, as a coordinator calls them on each node",
-		Subcommands: []*cli.Command{
+		Name: "node", Usage: "the phases of a cluster's backup and restore, as a coordinator calls them on each node",
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "leash", Usage: "end where standard input does: whoever ran this has gone"}},
+		Before: func(c *cli.Context) error {
+			if c.Bool("leash") {
+				c.Context, c.App.Reader = cluster.Leash(c.Context, os.Stdin)
+			}
+			return nil
+		},
+		Subcommands: append(nodeBackupCommands(), []*cli.Command{
 			nodeOrdersCommand(),
 			{Name: "fetch", Usage: "read an order with its loan from standard input, and fetch the files beside the data directories",
 				Flags: commonFlags(), Action: nodeFetch},
@@ -34,7 +40,7 @@ func nodeCommand() *cli.Command {
 			phase("verify", "ask for what must be there", nil),
 			phase("commit", "remove the old files", func(_ *cli.Context, j *restore.Job) error { return j.Commit() }),
 			phase("rollback", "put the old files back", func(c *cli.Context, j *restore.Job) error { return j.Rollback(c.Context) }),
-		},
+		}...),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
 				return usageError("no command node %q", c.Args().First())
@@ -68,15 +74,7 @@ func printPhase(c *cli.Context, j *restore.Journal, report *prove.Report) error 
 	case restore.PhaseVerify, restore.PhaseDone:
 		doc.Keeps = j.Before()
 	}
-	return printLine(c.App.Writer, doc)
-}
-
-func printLine(w io.Writer, doc any) error {
-	b, err := json.Marshal(doc)
-	if err == nil {
-		_, err = fmt.Fprintf(w, "%s\n", b)
-	}
-	return err
+	return printJSON(c.App.Writer, doc)
 }
 
 // nodePhase runs one phase of a restore that was fetched here. It needs neither repository nor key.
@@ -85,30 +83,22 @@ func nodePhase(c *cli.Context, action func(*cli.Context, *restore.Job) error) er
 	if err != nil {
 		return err
 	}
-	cfg, err := settings(c)
+	s, err := openLocal(c)
 	if err != nil {
 		return err
 	}
-	log, err := logger(c)
-	if err != nil {
-		return err
-	}
-	s := &session{cfg: cfg, log: log}
 	n, err := s.node()
 	if err != nil {
 		return err
 	}
 	defer n.Close()
-	opt := restore.Options{Host: n, StateDir: cfg.StateDir, Log: log, FileSchema: s.fileSchema}
+	opt := restore.Options{Host: n, StateDir: s.cfg.StateDir, Log: s.log, FileSchema: s.fileSchema}
 	if opt.Verify, err = verification(c); err != nil {
 		return err
 	}
-	job, err := restore.Find(opt, id)
+	job, err := begun(opt, id)
 	if err != nil {
 		return err
-	}
-	if job == nil {
-		return usageError("there is no restore %q: cbk restore --status lists what there is", id)
 	}
 	defer job.Close()
 	var report *prove.Report
@@ -127,7 +117,7 @@ func nodeFetch(c *cli.Context) (err error) {
 	if err := none(c); err != nil {
 		return err
 	}
-	in := bufio.NewScanner(os.Stdin)
+	in := bufio.NewScanner(c.App.Reader)
 	in.Buffer(nil, maxOrder)
 	var asked nodeOrderJSON
 	if !in.Scan() || json.Unmarshal(in.Bytes(), &asked) != nil || asked.Schema != "cbk.node-order/1" {
@@ -173,7 +163,7 @@ func nodeJob(c *cli.Context, opt restore.Options, snap *snapshot.Snapshot, o res
 	}
 	plan, err := restore.NewPlan(c.Context, snap, opt.Host, o)
 	if err != nil {
-		return nil, err
+		return nil, tellRisks(c.App.ErrWriter, err)
 	}
 	plan.Print(c.App.ErrWriter)
 	plan.PrintRisks(c.App.ErrWriter)
@@ -220,9 +210,9 @@ func nodeOrders(c *cli.Context) (err error) {
 	}
 	plan, err := restore.PlanCluster(in)
 	if err != nil {
-		return err
+		return tellRisks(c.App.ErrWriter, err)
 	}
-	if err := printLine(c.App.ErrWriter, plan); err != nil {
+	if err := printJSON(c.App.ErrWriter, plan); err != nil {
 		return err
 	}
 	return s.lend(c, in.Backup, plan)
@@ -255,18 +245,22 @@ func readMapping(c *cli.Context, in *restore.ClusterInput) (err error) {
 	return nil
 }
 
-// rings reads the ring of the backup and, where Cassandra answers here, the one of today. Of a cluster that is down its own
-// ring is taken to be as it was.
+// rings reads the ring of the backup, from the first node that knew it, and, where Cassandra answers here, the one of today.
+// Of a cluster that is down its own ring is taken to be as it was.
 func (s *session) rings(c *cli.Context, in *restore.ClusterInput) error {
-	snap, err := snapshot.Open(c.Context, s.repo, &in.Backup.Nodes[0])
-	if err != nil {
-		return err
+	for i := range in.Backup.Nodes {
+		snap, err := snapshot.Open(c.Context, s.repo, &in.Backup.Nodes[i])
+		if err != nil {
+			return err
+		}
+		seen, err := snap.Ring(c.Context)
+		if err := errors.Join(err, snap.Close()); err != nil {
+			return err
+		}
+		if in.Source = *seen; seen.Absent == "" {
+			break
+		}
 	}
-	seen, err := snap.Ring(c.Context)
-	if err := errors.Join(err, snap.Close()); err != nil {
-		return err
-	}
-	in.Source = *seen
 	n, err := s.node()
 	if err != nil {
 		return err
@@ -293,7 +287,7 @@ func (s *session) lend(c *cli.Context, b *snapshot.Backup, plan *restore.Cluster
 		if err != nil {
 			return err
 		}
-		if err := printLine(c.App.Writer, nodeOrderJSON{Schema: "cbk.node-order/1", NodeOrder: o, Loan: loan}); err != nil {
+		if err := printJSON(c.App.Writer, nodeOrderJSON{Schema: "cbk.node-order/1", NodeOrder: o, Loan: loan}); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"cbk/repo"
+	"cbk/snapshot"
 )
 
 func repairCommand() *cli.Command {
@@ -20,6 +21,26 @@ func repairCommand() *cli.Command {
 			return cli.ShowSubcommandHelp(c)
 		},
 	}
+}
+
+// checkFirst runs then on what a check finds, for a key that has the right.
+func checkFirst(c *cli.Context, right func(*repo.Repo) error, then func(*session, *snapshot.Report) error) (err error) {
+	if err := none(c); err != nil {
+		return err
+	}
+	s, err := open(c, c.Bool("dry-run"))
+	if err != nil {
+		return err
+	}
+	defer s.close(&err)
+	if err := right(s.repo); err != nil {
+		return err
+	}
+	rep, err := snapshot.Verify(c.Context, s.repo, snapshot.CheckOptions{ReadData: c.Bool("read-data"), Now: time.Now})
+	if err != nil {
+		return err
+	}
+	return then(s, rep)
 }
 
 func repairIndexCommand() *cli.Command {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"cbk/repo"
 	"cbk/snapshot"
 )
 
@@ -15,23 +16,9 @@ func repairDropCommand() *cli.Command {
 	return &cli.Command{
 		Name: "drop-damaged", Usage: "mark what damage has taken from backups as lost; deletes nothing",
 		Flags: commonFlags(readDataFlag(), dryRunFlag(), yesFlag()),
-		Action: func(c *cli.Context) (err error) {
-			if err := none(c); err != nil {
-				return err
-			}
-			s, err := open(c, c.Bool("dry-run"))
-			if err != nil {
-				return err
-			}
-			defer s.close(&err)
-			if err := s.repo.MustRead("tell which files damage has taken"); err != nil {
-				return err
-			}
-			rep, err := snapshot.Verify(c.Context, s.repo, snapshot.CheckOptions{ReadData: c.Bool("read-data"), Now: time.Now})
-			if err != nil {
-				return err
-			}
-			return s.dropDamaged(c, rep)
+		Action: func(c *cli.Context) error {
+			right := func(r *repo.Repo) error { return r.MustRead("tell which files damage has taken") }
+			return checkFirst(c, right, func(s *session, rep *snapshot.Report) error { return s.dropDamaged(c, rep) })
 		},
 	}
 }

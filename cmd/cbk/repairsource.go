@@ -2,10 +2,10 @@ package main
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"cbk/repo"
 	"cbk/snapshot"
 )
 
@@ -17,37 +17,27 @@ func repairSourceCommand() *cli.Command {
 	return &cli.Command{
 		Name: "from-source", Usage: "ask the nodes for what the repository has lost: their next backup puts back what they still have",
 		Flags: commonFlags(readDataFlag(), dryRunFlag()),
-		Action: func(c *cli.Context) (err error) {
-			if err := none(c); err != nil {
-				return err
-			}
-			s, err := open(c, c.Bool("dry-run"))
-			if err != nil {
-				return err
-			}
-			defer s.close(&err)
-			if err := s.repo.MustRecord("ask for what was lost"); err != nil {
-				return err
-			}
-			rep, err := snapshot.Verify(c.Context, s.repo, snapshot.CheckOptions{ReadData: c.Bool("read-data"), Now: time.Now})
-			if err != nil {
-				return err
-			}
-			doc := repairSourceJSON{Schema: "cbk.repair-from-source/1", DryRun: c.Bool("dry-run"), Level: rep.Level}
-			if !doc.DryRun {
-				err = snapshot.Want(c.Context, s.repo, rep)
-				doc.AuditHead = s.audit(c, nil, err, wantedRecords(rep)...)
-			}
-			doc.Wanted, doc.Hurt = list(rep.Wanted), list(rep.Hurt)
-			if err != nil {
-				return err
-			}
-			if c.Bool("json") {
-				return printJSON(c.App.Writer, doc)
-			}
-			return doc.print(c)
+		Action: func(c *cli.Context) error {
+			right := func(r *repo.Repo) error { return r.MustRecord("ask for what was lost") }
+			return checkFirst(c, right, func(s *session, rep *snapshot.Report) error { return s.askSource(c, rep) })
 		},
 	}
+}
+
+func (s *session) askSource(c *cli.Context, rep *snapshot.Report) (err error) {
+	doc := repairSourceJSON{Schema: "cbk.repair-from-source/1", DryRun: c.Bool("dry-run"), Level: rep.Level}
+	if !doc.DryRun {
+		err = snapshot.Want(c.Context, s.repo, rep)
+		doc.AuditHead = s.audit(c, nil, err, wantedRecords(rep)...)
+	}
+	doc.Wanted, doc.Hurt = list(rep.Wanted), list(rep.Hurt)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, doc)
+	}
+	return doc.print(c)
 }
 
 func wantedRecords(rep *snapshot.Report) (names []string) {

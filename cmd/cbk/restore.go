@@ -101,6 +101,7 @@ type restoreJSON struct {
 	Verified *prove.Report   `json:"verified"` // null for files, and where the node was verified before
 	Before   []string        `json:"before"`
 	Refused  []refusedJSON   `json:"refused"`
+	Whole    []string        `json:"whole,omitempty"`  // of a restore onto a node that damage forbids: tables that can be restored
 	Import   *restore.Taking `json:"import,omitempty"` // what an import made and emptied
 
 	AuditHead string `json:"audit_head,omitempty"`
@@ -118,13 +119,23 @@ func document(snap *snapshot.Snapshot) restoreJSON {
 		Before: []string{}, Refused: []refusedJSON{}}
 }
 
+func (doc *restoreJSON) refuse(all []restore.Refused) {
+	for _, r := range all {
+		doc.Refused = append(doc.Refused, refusedJSON{r.Keyspace, r.Table, r.Component, r.Err.Error()})
+	}
+}
+
 func restoreTo(c *cli.Context, s *session, snap *snapshot.Snapshot, only *snapshot.Selection) error {
 	dir := c.String("to")
+	plan, err := restore.PlanDir(snap, only, dir)
+	if err != nil {
+		return err
+	}
 	if c.Bool("dry-run") {
-		return dryRunTo(c, snap, only)
+		return dryRunTo(c, plan)
 	}
 	progress, end := newProgress(c.App.ErrWriter, s.log)
-	got, err := restore.ToDir(c.Context, snap, only, dir, progress)
+	got, err := plan.Fetch(c.Context, progress)
 	end()
 	err = accepted(&snap.Entry, err)
 	head := s.auditIfAllowed(c, err)
@@ -134,9 +145,7 @@ func restoreTo(c *cli.Context, s *session, snap *snapshot.Snapshot, only *snapsh
 	if c.Bool("json") {
 		doc := document(snap)
 		doc.To, doc.Files, doc.Bytes, doc.AuditHead = dir, got.Files, got.Bytes, head
-		for _, r := range got.Refused {
-			doc.Refused = append(doc.Refused, refusedJSON{r.Keyspace, r.Table, r.Component, r.Err.Error()})
-		}
+		doc.refuse(got.Refused)
 		return errors.Join(printJSON(c.App.Writer, doc), err)
 	}
 	fmt.Fprintf(c.App.Writer, "restored %s, %s, to %s; every one matches its hash\n", plural(got.Files, "file"), size(got.Bytes), dir)
@@ -146,15 +155,24 @@ func restoreTo(c *cli.Context, s *session, snap *snapshot.Snapshot, only *snapsh
 	return err
 }
 
-func dryRunTo(c *cli.Context, snap *snapshot.Snapshot, only *snapshot.Selection) error {
-	var sum snapshot.Cost
-	for _, t := range snap.Node.Tables {
-		if only.Has(t.Keyspace, t.Name) {
-			sum.Files += t.Files
-			sum.BytesSource += t.BytesSource
-		}
+// planToJSON is cbk.restore-to-plan/1.
+type planToJSON struct {
+	Schema string `json:"schema"`
+	*restore.DirPlan
+}
+
+func dryRunTo(c *cli.Context, p *restore.DirPlan) error {
+	if err := p.Estimate(c.Context); err != nil {
+		return err
 	}
-	_, err := fmt.Fprintf(c.App.Writer, "restore %s of node %s to %s: %s, %s\n", snap.Backup, snap.Entry.Catalogue.Node, c.String("to"),
-		plural(sum.Files, "file"), size(sum.BytesSource))
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, planToJSON{"cbk.restore-to-plan/1", p})
+	}
+	took := ""
+	if p.Time != nil {
+		took = "\n  " + p.Time.String()
+	}
+	_, err := fmt.Fprintf(c.App.Writer, "restore %s of node %s to %s: %s, %s; %s free there%s\n", p.Backup, p.Node, p.Dir, plural(p.Files, "file"),
+		size(p.Bytes), size(p.Free), took)
 	return err
 }

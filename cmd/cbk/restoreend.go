@@ -28,16 +28,11 @@ func endRestore(c *cli.Context) error {
 	if n := count(c.Bool("commit"), c.Bool("rollback"), c.Bool("status"), c.String("to") != "", c.Bool("in-place"), c.Bool("import")); n > 1 {
 		return usageError("choose one of --to, --in-place, --import, --commit, --rollback, --status")
 	}
-	cfg, err := settings(c)
+	s, err := openLocal(c)
 	if err != nil {
 		return err
 	}
-	log, err := logger(c)
-	if err != nil {
-		return err
-	}
-	s := &session{cfg: cfg, log: log}
-	all, err := restore.Journals(cfg.StateDir)
+	all, err := restore.Journals(s.cfg.StateDir)
 	if err != nil {
 		return err
 	}
@@ -54,6 +49,29 @@ func endRestore(c *cli.Context) error {
 	return s.endOne(c, id)
 }
 
+// openLocal is for what concerns this machine alone: it opens no repository and needs no key.
+func openLocal(c *cli.Context) (*session, error) {
+	cfg, err := settings(c)
+	if err != nil {
+		return nil, err
+	}
+	log, err := logger(c)
+	return &session{cfg: cfg, log: log}, err
+}
+
+// begun opens a restore by its id.
+func begun(opt restore.Options, id string) (*restore.Job, error) {
+	job, err := restore.Find(opt, id)
+	if err == nil && job == nil {
+		err = noRestore(id)
+	}
+	return job, err
+}
+
+func noRestore(id string) error {
+	return usageError("there is no restore %q: cbk restore --status lists what there is", id)
+}
+
 func count(flags ...bool) (n int) {
 	for _, f := range flags {
 		if f {
@@ -67,7 +85,7 @@ func count(flags ...bool) (n int) {
 func which(c *cli.Context, all []*restore.Journal) (id string, err error) {
 	if c.Args().Present() {
 		if id, err = one(c, "id of a restore"); err == nil && !slices.ContainsFunc(all, func(j *restore.Journal) bool { return j.Plan.ID == id }) {
-			err = usageError("there is no restore %q: cbk restore --status lists what there is", id)
+			err = noRestore(id)
 		}
 		return id, err
 	}
@@ -92,12 +110,9 @@ func (s *session) endOne(c *cli.Context, id string) error {
 		return err
 	}
 	defer n.Close()
-	job, err := restore.Find(restore.Options{Host: n, StateDir: s.cfg.StateDir, Log: s.log}, id)
+	job, err := begun(restore.Options{Host: n, StateDir: s.cfg.StateDir, Log: s.log}, id)
 	if err != nil {
 		return err
-	}
-	if job == nil {
-		return usageError("there is no restore %q: cbk restore --status lists what there is", id)
 	}
 	defer job.Close()
 	j := job.Journal
@@ -125,12 +140,8 @@ func (s *session) endOne(c *cli.Context, id string) error {
 
 func commit(c *cli.Context, job *restore.Job) error {
 	j := job.Journal
-	kept := j.Before()
-	if j.Phase == restore.PhaseUndone {
-		kept = j.Undone()
-	}
 	if j.Phase != restore.PhaseCommitted {
-		fmt.Fprintf(c.App.Writer, "Commit restore %s of backup %s: remove\n  %s\n", j.Plan.ID, j.Plan.Backup, strings.Join(kept, "\n  "))
+		fmt.Fprintf(c.App.Writer, "Commit restore %s of backup %s: remove\n  %s\n", j.Plan.ID, j.Plan.Backup, strings.Join(j.Keeps(), "\n  "))
 	}
 	if c.Bool("dry-run") {
 		return nil
@@ -184,13 +195,7 @@ func printRestores(c *cli.Context, all []*restore.Journal) error {
 	doc := restoresJSON{Schema: "cbk.restores/1", Restores: []oneRestoreJSON{}}
 	for _, j := range all {
 		one := oneRestoreJSON{ID: j.Plan.ID, Backup: j.Plan.Backup, Node: nodeJSON{j.Plan.Node, j.Plan.HostID}, Way: j.Plan.Way,
-			Started: j.Started.UTC().Format(time.RFC3339), Phase: j.Phase, Keeps: []string{}}
-		switch {
-		case j.Phase == restore.PhaseUndone:
-			one.Keeps = j.Undone()
-		case j.Phase != restore.PhaseCommitted:
-			one.Keeps = j.Before()
-		}
+			Started: clock(j.Started), Phase: j.Phase, Keeps: list(j.Keeps())}
 		doc.Restores = append(doc.Restores, one)
 	}
 	if c.Bool("json") {

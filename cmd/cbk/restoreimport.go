@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -21,39 +20,11 @@ func importFlags() []cli.Flag {
 	}
 }
 
-// restoreImport has the node take in tables. An import that was interrupted is gone on with.
+// restoreImport has the node take in tables.
 func restoreImport(c *cli.Context, s *session, b *snapshot.Backup, snap *snapshot.Snapshot, only snapshot.Selection) error {
-	n, err := s.node()
-	if err != nil {
-		return err
-	}
-	defer n.Close()
-	opt := restore.Options{Host: n, StateDir: s.cfg.StateDir, Log: s.log}
-	if opt.Verify, err = verification(c); err != nil {
-		return err
-	}
 	o := restore.NewOrder(restore.Import, snap, only, time.Now())
-	o.TruncateFirst, o.AsKeyspace, o.Accept = c.Bool("truncate-first"), c.String("as-keyspace"), c.StringSlice("accept")
-	job, err := s.job(c, opt, snap, o)
-	if err != nil || job == nil {
-		return err
-	}
-	defer job.Close()
-	progress, end := newProgress(c.App.ErrWriter, s.log)
-	job.Progress = progress
-	got, err := s.runHeld(c, b, func() (*restore.Outcome, error) { return job.Run(c.Context, snap) })
-	end()
-	head := s.auditIfAllowed(c, err)
-	if got == nil {
-		return err
-	}
-	p := job.Journal.Plan
-	if c.Bool("json") {
-		doc := document(snap)
-		doc.ID, doc.Files, doc.Bytes, doc.Verified, doc.Import, doc.AuditHead = p.ID, got.Files, got.Bytes, got.Verified, p.Online, head
-		return errors.Join(printJSON(c.App.Writer, doc), err)
-	}
-	return errors.Join(printImported(c.App.Writer, p, got), err)
+	o.TruncateFirst, o.AsKeyspace = c.Bool("truncate-first"), c.String("as-keyspace")
+	return s.restoreOnto(c, b, snap, o, nil, printImported)
 }
 
 func printImported(w io.Writer, p *restore.Plan, got *restore.Outcome) error {

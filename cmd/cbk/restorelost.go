@@ -20,7 +20,7 @@ func acceptLostFlag() cli.Flag {
 type lostError struct {
 	backup string
 	names  []string
-	place  bool
+	node   bool // it was to come onto a node
 }
 
 // Error names the tables.
@@ -29,18 +29,19 @@ func (e *lostError) Error() string {
 	if more := len(e.names) - shownHits; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
-	if e.place {
-		return text + "; a restore in place needs all of it: use --to DIR --accept-lost for the rest"
+	if e.node {
+		return text + "; a restore onto a node needs all that is chosen: choose other tables, or use --to DIR --accept-lost for the rest"
 	}
 	return text + "; --accept-lost restores the rest"
 }
 
 // refuseLost refuses a node snapshot where something of the chosen tables is marked as lost, unless the rest is asked for.
 func refuseLost(c *cli.Context, e *snapshot.Entry, only *snapshot.Selection) error {
-	if c.Bool("accept-lost") && c.Bool("in-place") {
-		return usageError("--accept-lost goes with --to: a restore in place needs all of the backup")
+	whole := c.String("to") == ""
+	if c.Bool("accept-lost") && whole {
+		return usageError("--accept-lost goes with --to: a restore onto a node needs all that is chosen")
 	}
-	refused := &lostError{backup: e.Backup, place: c.Bool("in-place")}
+	refused := &lostError{backup: e.Backup, node: whole}
 	for _, l := range e.Losses {
 		if l.Whole {
 			refused.names = append(refused.names, "all tables")

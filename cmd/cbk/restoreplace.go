@@ -22,20 +22,26 @@ import (
 	"cbk/snapshot"
 )
 
-// restoreInPlace restores a node, or chosen tables of it. A restore that was interrupted is gone on with.
+// restoreInPlace restores a node, or chosen tables of it.
 func restoreInPlace(c *cli.Context, s *session, b *snapshot.Backup, snap *snapshot.Snapshot, only snapshot.Selection) error {
+	o := restore.NewOrder(restore.InPlace, snap, only, time.Now())
+	return s.restoreOnto(c, b, snap, o, s.fileSchema, printOutcome)
+}
+
+// restoreOnto carries an order out on this node. A restore that was interrupted is gone on with.
+func (s *session) restoreOnto(c *cli.Context, b *snapshot.Backup, snap *snapshot.Snapshot, o restore.Order, files restore.FileSchema,
+	print func(io.Writer, *restore.Plan, *restore.Outcome) error) error {
 	n, err := s.node()
 	if err != nil {
 		return err
 	}
 	defer n.Close()
-	opt := restore.Options{Host: n, StateDir: s.cfg.StateDir, Log: s.log, FileSchema: s.fileSchema}
+	opt := restore.Options{Host: n, StateDir: s.cfg.StateDir, Log: s.log, FileSchema: files}
 	if opt.Verify, err = verification(c); err != nil {
 		return err
 	}
-	order := restore.NewOrder(restore.InPlace, snap, only, time.Now())
-	order.Accept = c.StringSlice("accept")
-	job, err := s.job(c, opt, snap, order)
+	o.Accept = c.StringSlice("accept")
+	job, err := s.job(c, opt, snap, o)
 	if err != nil || job == nil {
 		return err
 	}
@@ -46,15 +52,33 @@ func restoreInPlace(c *cli.Context, s *session, b *snapshot.Backup, snap *snapsh
 	end()
 	head := s.auditIfAllowed(c, err)
 	if got == nil {
-		return err
+		return tellDamage(c, snap, job.Journal.Plan, err)
 	}
+	p := job.Journal.Plan
 	if c.Bool("json") {
 		doc := document(snap)
-		doc.ID, doc.Files, doc.Bytes, doc.Verified, doc.Before = job.Journal.Plan.ID, got.Files, got.Bytes, got.Verified, got.Before
-		doc.AuditHead = head
+		doc.ID, doc.Files, doc.Bytes, doc.Verified, doc.Import, doc.AuditHead = p.ID, got.Files, got.Bytes, got.Verified, p.Online, head
+		doc.Before = append(doc.Before, got.Before...)
 		return errors.Join(printJSON(c.App.Writer, doc), err)
 	}
-	return errors.Join(printOutcome(c.App.Writer, job.Journal.Plan, got), err)
+	return errors.Join(print(c.App.Writer, p, got), err)
+}
+
+// tellDamage tells of a restore that damage forbade what can be restored all the same.
+func tellDamage(c *cli.Context, snap *snapshot.Snapshot, p *restore.Plan, err error) error {
+	var damaged *restore.DamagedError
+	if !errors.As(err, &damaged) {
+		return err
+	}
+	whole := damaged.Whole(p)
+	if !c.Bool("json") {
+		damaged.Print(c.App.Writer, whole)
+		return err
+	}
+	doc := document(snap)
+	doc.ID, doc.Whole = p.ID, whole
+	doc.refuse(damaged.Refused)
+	return errors.Join(printJSON(c.App.Writer, doc), err)
 }
 
 // fileSchema reads the schema of this node from its files, while it is stopped.
@@ -118,12 +142,7 @@ func (s *session) job(c *cli.Context, opt restore.Options, snap *snapshot.Snapsh
 	}
 	plan, err := restore.NewPlan(c.Context, snap, opt.Host, o)
 	if err != nil {
-		if refused := (*fit.RefusedError)(nil); errors.As(err, &refused) {
-			for _, r := range refused.Risks {
-				fmt.Fprintf(out, "  !  %s\n", r)
-			}
-		}
-		return nil, err
+		return nil, tellRisks(out, err)
 	}
 	plan.Print(out)
 	plan.PrintRisks(out)
@@ -137,6 +156,22 @@ func (s *session) job(c *cli.Context, opt restore.Options, snap *snapshot.Snapsh
 		return nil, err
 	}
 	return restore.Begin(opt, plan)
+}
+
+// tellRisks prints all risks that an error refuses for, of which its line names the first, and returns it.
+func tellRisks(out io.Writer, err error) error {
+	refused := (*fit.RefusedError)(nil)
+	if !errors.As(err, &refused) {
+		return err
+	}
+	for _, r := range refused.Risks {
+		mark := "!"
+		if r.Final {
+			mark = "x"
+		}
+		fmt.Fprintf(out, "  %s  %s\n", mark, r)
+	}
+	return err
 }
 
 // does says what an order comes to, for who has to confirm it.

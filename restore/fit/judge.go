@@ -153,8 +153,8 @@ func (f *Fit) indexes(t *tableFit) *Risk {
 	if len(t.Build) == 0 {
 		return nil
 	}
-	return &Risk{Code: Indexes, What: fmt.Sprintf("not in the backup for all SSTables: index %s; build anew with nodetool rebuild_index %s %s %s",
-		strings.Join(t.Build, ", "), t.Keyspace, t.Table, strings.Join(t.Build, " "))}
+	return &Risk{Code: Indexes, What: fmt.Sprintf("not in the backup for all SSTables: index %s, which the restore has Cassandra build anew after the start",
+		strings.Join(t.Build, ", "))}
 }
 
 // future tells of writes that outrank what is written until their time comes.

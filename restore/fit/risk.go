@@ -44,6 +44,7 @@ const (
 	CommitLog         = "commitlog"
 	Indexes           = "indexes"
 	Identity          = "identity"
+	Roles             = "roles"
 	Clock             = "clock"
 	Paxos             = "paxos"
 	Transient         = "transient"
@@ -75,6 +76,7 @@ func Codes() []Code {
 		{Replicas, []Weight{Accept}, "token ranges would have other replicas than in the backup: rows would lie where no read looks"},
 		{ReplicationFactor, []Weight{Accept}, "a keyspace is to have more replicas on the target than the backup has copies"},
 		{Identity, []Weight{Accept}, "the target is not the node or cluster of the backup"},
+		{Roles, []Weight{Warns}, "nobody can log in to the restored cluster before something else is done"},
 		{Space, []Weight{Forbids}, "a disk of the target has less room than the restore needs"},
 		{Version, []Weight{Warns, Accept, Forbids}, "SSTables are of a version that the target cannot read, or only perhaps, or that it reads and should rewrite"},
 		{Columns, []Weight{Warns, Accept, Forbids}, "SSTables have columns that the target's schema lacks or has with another type, which makes every read of them fail, or that it has dropped, which hides their data"},

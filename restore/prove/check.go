@@ -187,8 +187,11 @@ func (q *Query) differs(got [][]string) string {
 // maxText is the most of a row or an error that a message has.
 const maxText = 200
 
-func rowText(row []string) string {
-	text := printable("[" + strings.Join(row, ", ") + "]")
+func rowText(row []string) string { return queryText("[" + strings.Join(row, ", ") + "]") }
+
+// queryText is a query on one line of a message.
+func queryText(query string) string {
+	text := printable(query)
 	if len(text) > maxText {
 		return clip(text, maxText) + "..."
 	}

@@ -191,7 +191,7 @@ shop.files: 9 of 10 partitions found, 36 rows, 2 undecided
   FAILED: and 21 more
 shop.none: 0 of 0 partitions found, 0 rows (none had to be there)
   counted: 0 rows by CQL; not counted in the files: of 2.1
-query [SELECT?1]: 3 rows
+query SELECT?1: 3 rows
   FAILED: 3 rows, not 4
 23 failures.
 `
@@ -200,6 +200,20 @@ query [SELECT?1]: 3 rows
 	}
 	if got := r.Err().Error(); got != "not all that was restored is there: shop.files: partition 0x61 ('a') is not there; and 22 more" {
 		t.Error(got)
+	}
+	imported := &prove.Report{Mode: prove.Samples, Queries: []prove.QueryReport{{Query: "SELECT 1", Rows: 1}}}
+	imported.Unsampled("shop", "files", "it is served", nil)
+	text.Reset()
+	if err := imported.Text(&text); err != nil {
+		t.Fatal(err)
+	}
+	want = `shop.files: asked one query
+  note: not sampled: it is served; only that the table answers was shown
+query SELECT 1: 1 row
+Nothing that was asked for is missing.
+`
+	if diff := cmp.Diff(want, text.String()); diff != "" {
+		t.Errorf("of a table that was not sampled (-want +got):\n%s", diff)
 	}
 	b, err := json.Marshal(r)
 	var fields map[string]any

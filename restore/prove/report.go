@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -43,6 +44,8 @@ type TableReport struct {
 	Failed    int          `json:"failed"`
 	Failures  []string     `json:"failures"` // the first of them
 	Notes     []string     `json:"notes"`    // what is no failure, the first of them
+
+	unsampled bool // nothing was told from its files
 }
 
 // CountReport has both counts of a table.
@@ -98,14 +101,15 @@ func (r *Report) sum() {
 // Text writes the report for people.
 func (r *Report) Text(to io.Writer) error {
 	w := bufio.NewWriter(to)
-	if r.Mode != Hashes {
+	sampled := func(t TableReport) bool { return !t.unsampled }
+	if r.Mode != Hashes && slices.ContainsFunc(r.Tables, sampled) {
 		fmt.Fprintf(w, "Asked at %s for %d partitions of each table, chosen with seed %d.\n", r.Level, r.Partitions, r.Seed)
 	}
 	for i := range r.Tables {
 		r.Tables[i].text(w)
 	}
 	for _, q := range r.Queries {
-		fmt.Fprintf(w, "query %s: %d rows\n", rowText([]string{q.Query}), q.Rows)
+		fmt.Fprintf(w, "query %s: %s\n", queryText(q.Query), plural(int64(q.Rows), "row"))
 		if q.Failure != "" {
 			fmt.Fprintf(w, "  FAILED: %s\n", q.Failure)
 		}
@@ -118,9 +122,21 @@ func (r *Report) Text(to io.Writer) error {
 	return w.Flush()
 }
 
+func plural(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
 func (t *TableReport) text(w io.Writer) {
-	fmt.Fprintf(w, "%s.%s: %d of %d partitions found, %d rows", t.Keyspace, t.Table, t.Found, t.Sampled, t.Rows)
-	if t.Sampled == 0 {
+	fmt.Fprintf(w, "%s.%s: ", t.Keyspace, t.Table)
+	if t.unsampled {
+		fmt.Fprint(w, "asked one query")
+	} else {
+		fmt.Fprintf(w, "%d of %d partitions found, %s", t.Found, t.Sampled, plural(t.Rows, "row"))
+	}
+	if t.Sampled == 0 && !t.unsampled {
 		fmt.Fprint(w, " (none had to be there)")
 	}
 	if t.Undecided > 0 {
@@ -182,7 +198,7 @@ func (e *UnprovenError) Error() string {
 	}
 	for _, q := range e.Report.Queries {
 		if first == "" && q.Failure != "" {
-			first = fmt.Sprintf("query %s: %s", rowText([]string{q.Query}), q.Failure)
+			first = fmt.Sprintf("query %s: %s", queryText(q.Query), q.Failure)
 		}
 	}
 	if more := e.Report.Failures - 1; more > 0 {
@@ -193,7 +209,7 @@ func (e *UnprovenError) Error() string {
 
 // Unsampled adds a table of which it could not be told from its files what must be there, and whether it answered a query.
 func (r *Report) Unsampled(keyspace, table, why string, answer error) {
-	t := TableReport{Keyspace: keyspace, Table: table}
+	t := TableReport{Keyspace: keyspace, Table: table, unsampled: true}
 	t.note("not sampled: %s; only that the table answers was shown", why)
 	if answer != nil {
 		t.fail("%v", answer)

@@ -132,12 +132,14 @@ func (t randomRows) row(k Kind) modelUnfiltered {
 	}
 	if t.flip("alive") {
 		u.Liveness.Timestamp = t.moment()
-		if u.Liveness.Expiring = t.flip("expiring"); u.Liveness.Expiring {
+		// The moment drawn may be the one that stands for none.
+		if u.Liveness.Expiring = u.Liveness.Timestamp != NoTimestamp && t.flip("expiring"); u.Liveness.Expiring {
 			u.Liveness.TTL, u.Liveness.Expiration = rapid.Int32().Draw(t.T, "ttl"), seconds.Draw(t.T, "expiration")
 		}
 	}
 	if t.flip("deleted") {
-		u.Deletion, u.Shadowable = t.deletion(), t.flip("shadowable")
+		u.Deletion = t.deletion()
+		u.Shadowable = !u.Deletion.Live() && t.flip("shadowable")
 	}
 	u.ComplexDeletion = t.flip("complex deletion")
 	set := t.l.columnsOf(k)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"gocloud.dev/blob/driver"
+	"golang.org/x/sys/unix"
 )
 
 // defaultPage is the page size of the cloud stores.
@@ -28,11 +29,7 @@ func (b *bucket) ListPaged(ctx context.Context, opts *driver.ListOptions) (*driv
 		}
 	}
 	p := &pager{opts: opts, size: cmp.Or(opts.PageSize, defaultPage)}
-	w := walker{ctx: ctx, prefix: opts.Prefix, after: string(opts.PageToken), visit: p.add}
-	if err := w.walk(b.root, ""); err != nil && !errors.Is(err, errPageFull) {
-		return nil, err
-	}
-	return &p.page, nil
+	return p.list(ctx, b.root, p.add)
 }
 
 // pager collects one page, folding keys at the delimiter.
@@ -42,11 +39,20 @@ type pager struct {
 	page driver.ListPage
 }
 
-// add takes the object key stored as a file of a folder. Sizes come from Lstat
-// below the folder's handle: those of a directory entry would be looked up by
-// its outer path, which may have moved.
-func (p *pager) add(key string, folder *os.Root, file string) error {
-	obj := &driver.ListObject{Key: key, AsFunc: func(any) bool { return false }}
+// list makes the page of what visit takes.
+func (p *pager) list(ctx context.Context, root *os.Root, visit visitor) (*driver.ListPage, error) {
+	w := walker{ctx: ctx, prefix: p.opts.Prefix, after: string(p.opts.PageToken), visit: visit}
+	if err := w.walk(root, ""); err != nil && !errors.Is(err, errPageFull) {
+		return nil, err
+	}
+	p.page.Objects = slices.DeleteFunc(p.page.Objects, func(o *driver.ListObject) bool { return o.Size == vanished })
+	return &p.page, nil
+}
+
+// add takes an object by its key. It returns what is to be measured, nil for
+// what goes into no page of its own.
+func (p *pager) add(key string) (*driver.ListObject, error) {
+	obj := &driver.ListObject{Key: key, AsFunc: asNothing}
 	if rest := key[len(p.opts.Prefix):]; p.opts.Delimiter != "" {
 		if head, _, ok := strings.Cut(rest, p.opts.Delimiter); ok {
 			obj.Key, obj.IsDir = p.opts.Prefix+head+p.opts.Delimiter, true
@@ -54,32 +60,30 @@ func (p *pager) add(key string, folder *os.Root, file string) error {
 	}
 	n := len(p.page.Objects)
 	if obj.Key <= string(p.opts.PageToken) || n > 0 && p.page.Objects[n-1].Key == obj.Key {
-		return nil
+		return nil, nil
 	}
 	if n == p.size {
 		p.page.NextPageToken = []byte(p.page.Objects[n-1].Key)
-		return errPageFull
-	}
-	if !obj.IsDir {
-		info, err := folder.Lstat(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // deleted since its directory was read
-		}
-		if err != nil {
-			return err
-		}
-		obj.ModTime, obj.Size = info.ModTime(), info.Size()
+		return nil, errPageFull
 	}
 	p.page.Objects = append(p.page.Objects, obj)
-	return nil
+	if obj.IsDir {
+		return nil, nil
+	}
+	return obj, nil
 }
+
+func asNothing(any) bool { return false }
 
 // walker visits objects in lexical order of their keys.
 type walker struct {
 	ctx           context.Context
 	prefix, after string
-	visit         func(key string, folder *os.Root, file string) error
+	visit         visitor
 }
+
+// visitor takes an object by its key. It returns what is to be measured.
+type visitor func(key string) (*driver.ListObject, error)
 
 // child is an entry of a directory with its decoded name; that of a directory
 // ends in a slash, which sorts a whole subtree where its keys belong.
@@ -95,23 +99,41 @@ func (w *walker) walk(folder *os.Root, base string) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
-	children, err := readDir(folder)
+	dir, err := folder.Open(".")
 	if err != nil {
 		return err
 	}
+	defer dir.Close()
+	children, err := readDir(dir)
+	if err != nil {
+		return err
+	}
+	found, err := w.walkEach(folder, base, children)
+	if failed := measure(dir, found); failed != nil {
+		return failed
+	}
+	return err // errPageFull, too
+}
+
+// walkEach visits the children of a folder. It returns its own files that were
+// taken, also with an error.
+func (w *walker) walkEach(folder *os.Root, base string, children []child) (found []unmeasured, err error) {
 	for _, c := range children {
 		key := base + c.name
 		switch {
 		case c.dir && w.mayHold(key):
 			err = w.descend(folder, c.file, key)
 		case !c.dir && key > w.after && strings.HasPrefix(key, w.prefix):
-			err = w.visit(key, folder, c.file)
+			var obj *driver.ListObject
+			if obj, err = w.visit(key); obj != nil {
+				found = append(found, unmeasured{obj, c.file})
+			}
 		}
 		if err != nil {
-			return err
+			return found, err
 		}
 	}
-	return nil
+	return found, nil
 }
 
 func (w *walker) descend(folder *os.Root, dir, key string) error {
@@ -133,13 +155,8 @@ func (w *walker) mayHold(dirKey string) bool {
 
 // readDir returns the sorted children of a folder that belong to the name
 // space.
-func readDir(folder *os.Root) ([]child, error) {
-	f, err := folder.Open(".")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	entries, err := f.ReadDir(-1)
+func readDir(dir *os.File) ([]child, error) {
+	entries, err := typedEntries(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -156,4 +173,16 @@ func readDir(folder *os.Root) ([]child, error) {
 	}
 	slices.SortFunc(children, func(a, b child) int { return cmp.Compare(a.name, b.name) })
 	return children, nil
+}
+
+// typedEntries reads a directory by a handle that os.Root knows nothing of:
+// with its own it would look up every entry, whose type the directory tells.
+func typedEntries(dir *os.File) ([]fs.DirEntry, error) {
+	fd, err := unix.FcntlInt(dir.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	own := os.NewFile(uintptr(fd), dir.Name())
+	entries, err := own.ReadDir(-1)
+	return entries, errors.Join(err, own.Close())
 }

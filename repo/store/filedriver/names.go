@@ -41,6 +41,9 @@ func encodePart(part string) string {
 	if part == "" {
 		return emptyPart
 	}
+	if ordinary(part) {
+		return part
+	}
 	var b strings.Builder
 	for i := range len(part) {
 		if c := part[i]; special(c) || i == 0 && c == '.' {
@@ -50,6 +53,16 @@ func encodePart(part string) string {
 		}
 	}
 	return b.String()
+}
+
+// ordinary reports a part that is its own file name, as nearly all are.
+func ordinary(part string) bool {
+	for i := range len(part) {
+		if special(part[i]) {
+			return false
+		}
+	}
+	return part[0] != '.'
 }
 
 // special reports bytes that are escaped wherever they stand: control bytes,

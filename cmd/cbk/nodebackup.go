@@ -1,0 +1,202 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"cbk/cassandra/ring"
+	"cbk/repo/store"
+	"cbk/snapshot"
+)
+
+// nodeBackupCommands are the phases of a cluster's backup. Each can be called again.
+func nodeBackupCommands() []*cli.Command {
+	named := func(name, usage string, action cli.ActionFunc, more ...[]cli.Flag) *cli.Command {
+		flags := slices.Concat(append(more, guestFlags())...)
+		return &cli.Command{Name: name, Usage: usage, Flags: commonFlags(flags...), Action: func(c *cli.Context) error {
+			if name := c.String("name"); name == "" {
+				return usageError("give the --name of the backup")
+			}
+			return action(c)
+		}}
+	}
+	return []*cli.Command{
+		{Name: "ring", Usage: "tell who this node is, and the ring as it sees it", Flags: commonFlags(), Action: nodeRing},
+		named("prepare", "take the snapshot of a backup and leave it", nodePrepare, backupFlags(), selectionFlags()),
+		named("upload", "store the snapshot that was prepared, and clear it", nodeUpload, backupFlags(), []cli.Flag{metricsFlag()}),
+		named("clear", "clear the snapshot that was prepared, and give up", nodeClear, backupFlags()),
+	}
+}
+
+// nodeRingJSON is cbk.node-ring/1.
+type nodeRingJSON struct {
+	Schema  string    `json:"schema"`
+	HostID  string    `json:"host_id"`
+	Name    string    `json:"name"`
+	Address string    `json:"address"`
+	Release string    `json:"release"`
+	Ring    ring.Ring `json:"ring"`
+}
+
+func nodeRing(c *cli.Context) error {
+	if err := none(c); err != nil {
+		return err
+	}
+	s, err := openLocal(c)
+	if err != nil {
+		return err
+	}
+	n, err := s.node()
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	id, err := n.Identity(c.Context)
+	if err != nil {
+		return err
+	}
+	r, err := n.Ring(c.Context)
+	if err != nil {
+		return err
+	}
+	return printJSON(c.App.Writer, nodeRingJSON{"cbk.node-ring/1", id.HostID, id.Name, id.Address, id.Version, r})
+}
+
+// preparedJSON is cbk.node-prepared/1.
+type preparedJSON struct {
+	Schema   string `json:"schema"`
+	Backup   string `json:"backup"`
+	HostID   string `json:"host_id,omitempty"`
+	Tag      string `json:"tag,omitempty"`
+	Started  string `json:"started,omitempty"`  // when the snapshot was asked for, to the millisecond
+	Ready    string `json:"ready,omitempty"`    // when it stood
+	Recorded string `json:"recorded,omitempty"` // the root of the backup, where this node has done its part already
+}
+
+// instant is a time as the nodes' snapshots are compared by.
+func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+func nodePrepare(c *cli.Context) error {
+	return backUp(c, &backupRun{}, func(s *session, src snapshot.Source, opt *snapshot.Options) error {
+		if done, err := s.recorded(c, src, opt); done || err != nil {
+			return err
+		}
+		p, err := snapshot.Prepare(c.Context, s.repo, src, s.cfg.StateDir, *opt)
+		if err != nil {
+			return err
+		}
+		return printJSON(c.App.Writer, preparedJSON{Schema: "cbk.node-prepared/1", Backup: p.Backup, HostID: p.HostID, Tag: p.Tag,
+			Started: instant(p.Started), Ready: instant(*p.Ready)})
+	})
+}
+
+// recorded tells of a backup that this node has done its part of. What is left of it is cleared.
+func (s *session) recorded(c *cli.Context, src snapshot.Source, opt *snapshot.Options) (done bool, err error) {
+	root, err := snapshot.RootOf(c.Context, s.repo, src, *opt)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := s.clearPrepared(c, src, opt.Name); err != nil {
+		return true, err
+	}
+	return true, printJSON(c.App.Writer, preparedJSON{Schema: "cbk.node-prepared/1", Backup: opt.Name, Recorded: root})
+}
+
+func (s *session) clearPrepared(c *cli.Context, src snapshot.Source, backup string) error {
+	p, err := snapshot.LoadPrepared(s.cfg.StateDir)
+	if err != nil || p == nil || p.Backup != backup {
+		return err
+	}
+	return p.Clear(c.Context, src, s.cfg.StateDir)
+}
+
+func nodeUpload(c *cli.Context) error {
+	return measured(c, func(run *backupRun) error {
+		return backUp(c, run, func(s *session, src snapshot.Source, opt *snapshot.Options) error {
+			if done, err := s.recorded(c, src, opt); done || err != nil {
+				return err
+			}
+			p, err := snapshot.LoadPrepared(s.cfg.StateDir)
+			if err == nil {
+				opt.Prepared, err = p.For(opt.Name, src)
+			}
+			if err != nil {
+				return err
+			}
+			opt.Selection = opt.Prepared.Selection
+			progress, end := newEvents(c.App.Writer)
+			opt.Progress = progress
+			res, err := s.take(c, src, opt)
+			end()
+			if err == nil {
+				if failed := opt.Prepared.Clear(c.Context, src, s.cfg.StateDir); failed != nil {
+					res.SnapshotLeft, res.ClearFailure = opt.Prepared.Tag, failed
+				}
+			}
+			if err := c.Set("json", "true"); err != nil {
+				return err
+			}
+			return s.tell(c, run, res, err)
+		})
+	})
+}
+
+func nodeClear(c *cli.Context) error {
+	s, err := openLocal(c)
+	if err != nil {
+		return err
+	}
+	n, err := s.node()
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	var src snapshot.Source = n
+	if err := s.clearPrepared(c, src, c.String("name")); err != nil {
+		return err
+	}
+	return printJSON(c.App.Writer, preparedJSON{Schema: "cbk.node-prepared/1", Backup: c.String("name")})
+}
+
+// eventsEvery is the time between two lines of progress: a coordinator draws them.
+const eventsEvery = time.Second
+
+// eventJSON is cbk.node-progress/1.
+type eventJSON struct {
+	Schema     string `json:"schema"`
+	Files      int64  `json:"files"`
+	FilesTotal int64  `json:"files_total"`
+	Bytes      int64  `json:"bytes"`
+	BytesTotal int64  `json:"bytes_total"`
+}
+
+// newEvents writes a line a second while something is done. end waits for the last line.
+func newEvents(w io.Writer) (p *tally, end func()) {
+	p = &tally{}
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(eventsEvery)
+		defer tick.Stop()
+		out := json.NewEncoder(w)
+		for {
+			// Whoever reads is gone where it cannot be written, and the backup ends by itself.
+			_ = out.Encode(eventJSON{"cbk.node-progress/1", p.files.Load(), p.filesTotal.Load(), p.bytes.Load(), p.bytesTotal.Load()})
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return p, sync.OnceFunc(func() { close(quit); <-done })
+}
