@@ -191,7 +191,7 @@ func (d *desk) clone() {
 			d.t.Error(err)
 		}
 	}()
-	cluster := cassandratest.Run(d.t, cassandratest.Options{Cluster: "second", DCs: []string{"dc2"}, Racks: []string{"r1"}})
+	cluster := cassandratest.Run(d.t, cassandratest.Options{Cluster: "second", DCs: []string{"dc2"}, Racks: []string{"r1"}, Vnodes: 16})
 	defer cluster.Stop()
 	d.rig = rigOf(d.t, cluster.Nodes[0])
 	d.cfg.Repository = old.cfg.Repository

@@ -42,10 +42,9 @@ type TableReport struct {
 	Rows      int64        `json:"rows"`      // rows that came back, of wide partitions no more than were asked for
 	Counts    *CountReport `json:"counts,omitempty"`
 	Failed    int          `json:"failed"`
-	Failures  []string     `json:"failures"` // the first of them
-	Notes     []string     `json:"notes"`    // what is no failure, the first of them
-
-	unsampled bool // nothing was told from its files
+	Failures  []string     `json:"failures"`  // the first of them
+	Notes     []string     `json:"notes"`     // what is no failure, the first of them
+	Unsampled bool         `json:"unsampled"` // nothing was told from its files
 }
 
 // CountReport has both counts of a table.
@@ -101,7 +100,7 @@ func (r *Report) sum() {
 // Text writes the report for people.
 func (r *Report) Text(to io.Writer) error {
 	w := bufio.NewWriter(to)
-	sampled := func(t TableReport) bool { return !t.unsampled }
+	sampled := func(t TableReport) bool { return !t.Unsampled }
 	if r.Mode != Hashes && slices.ContainsFunc(r.Tables, sampled) {
 		fmt.Fprintf(w, "Asked at %s for %d partitions of each table, chosen with seed %d.\n", r.Level, r.Partitions, r.Seed)
 	}
@@ -131,12 +130,12 @@ func plural(n int64, what string) string {
 
 func (t *TableReport) text(w io.Writer) {
 	fmt.Fprintf(w, "%s.%s: ", t.Keyspace, t.Table)
-	if t.unsampled {
+	if t.Unsampled {
 		fmt.Fprint(w, "asked one query")
 	} else {
 		fmt.Fprintf(w, "%d of %d partitions found, %s", t.Found, t.Sampled, plural(t.Rows, "row"))
 	}
-	if t.Sampled == 0 && !t.unsampled {
+	if t.Sampled == 0 && !t.Unsampled {
 		fmt.Fprint(w, " (none had to be there)")
 	}
 	if t.Undecided > 0 {
@@ -209,7 +208,7 @@ func (e *UnprovenError) Error() string {
 
 // Unsampled adds a table of which it could not be told from its files what must be there, and whether it answered a query.
 func (r *Report) Unsampled(keyspace, table, why string, answer error) {
-	t := TableReport{Keyspace: keyspace, Table: table, unsampled: true}
+	t := TableReport{Keyspace: keyspace, Table: table, Unsampled: true}
 	t.note("not sampled: %s; only that the table answers was shown", why)
 	if answer != nil {
 		t.fail("%v", answer)
