@@ -226,8 +226,6 @@ func peopleCorner(n number) corner {
 		create: []string{
 			`CREATE TABLE corners.people (id int PRIMARY KEY, email text, town text, age int, note text) WITH` + apart,
 			`CREATE INDEX people_email ON corners.people (email)`,
-			`CREATE MATERIALIZED VIEW corners.by_town AS SELECT id, town, email, age FROM corners.people
-				WHERE town IS NOT NULL AND id IS NOT NULL PRIMARY KEY (town, id) WITH` + apart,
 		},
 		rows: func(round int) (all []statement) {
 			for id := range peopleRows {
@@ -247,6 +245,9 @@ func peopleCorner(n number) corner {
 		c.create = append(c.create, `CREATE INDEX people_age ON corners.people (age) USING 'sai'`)
 		c.dump["people by age"] = `SELECT JSON id, age FROM corners.people WHERE age >= 30 AND age < 33`
 	}
+	// Making an index of its own ends the build of a view, which would then fail the statement.
+	c.create = append(c.create, `CREATE MATERIALIZED VIEW corners.by_town AS SELECT id, town, email, age FROM corners.people
+		WHERE town IS NOT NULL AND id IS NOT NULL PRIMARY KEY (town, id) WITH`+apart)
 	return c
 }
 
