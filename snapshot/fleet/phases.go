@@ -1,0 +1,122 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"cbk/cassandra/cluster"
+	"cbk/cassandra/ring"
+)
+
+// Schemas of the lines that the phases print.
+const (
+	HereSchema     = "cbk.node-ring/1"
+	PreparedSchema = "cbk.node-prepared/1"
+	ProgressSchema = "cbk.node-progress/1"
+	storedSchema   = "cbk.backup/1"
+)
+
+// Here is what cbk node ring prints: who the node is, and the ring as it sees it.
+type Here struct {
+	Schema  string    `json:"schema"`
+	HostID  string    `json:"host_id"`
+	Name    string    `json:"name"`
+	Address string    `json:"address"`
+	Release string    `json:"release"`
+	Ring    ring.Ring `json:"ring"`
+}
+
+// Prepared is what cbk node prepare prints, and the others of a node that has nothing to do.
+type Prepared struct {
+	Schema   string `json:"schema"`
+	Backup   string `json:"backup"`
+	HostID   string `json:"host_id,omitempty"`
+	Tag      string `json:"tag,omitempty"`
+	Started  string `json:"started,omitempty"`  // when the snapshot was asked for, to the millisecond
+	Ready    string `json:"ready,omitempty"`    // when it stood
+	Recorded string `json:"recorded,omitempty"` // the root of the backup, where this node has done its part already
+}
+
+// instant is how the moments of snapshots are written.
+const instant = "2006-01-02T15:04:05.000Z"
+
+// Instant writes the moment of a snapshot, to the millisecond: by these the nodes are compared.
+func Instant(t time.Time) string { return t.UTC().Format(instant) }
+
+// Progress is a line that cbk node upload prints every second.
+type Progress struct {
+	Schema     string `json:"schema"`
+	Files      int64  `json:"files"`
+	FilesTotal int64  `json:"files_total"`
+	Bytes      int64  `json:"bytes"`
+	BytesTotal int64  `json:"bytes_total"`
+}
+
+// Stored is the part of a node's cbk.backup/1 that the report of the cluster has.
+type Stored struct {
+	Finished    string `json:"finished"`
+	SSTables    int    `json:"sstables"`
+	Files       int    `json:"files"`
+	BytesSource int64  `json:"bytes_source"`
+	BytesNew    int64  `json:"bytes_new"`
+	BytesStored int64  `json:"bytes_stored"`
+	Missing     int    `json:"-"` // tables
+	Damaged     int    `json:"damaged_sstables"`
+	Left        string `json:"snapshot_left,omitempty"`
+}
+
+// Runner runs cbk on nodes; [cluster.Cluster] is one.
+type Runner interface {
+	Run(context.Context, cluster.Host, cluster.Command) error
+	RemoteConfig(cluster.Host) string
+}
+
+// errSilent is a phase that ended well and said nothing of what it is called for.
+var errSilent = errors.New("it did not say what came of it: is it another release of cbk?")
+
+// phase calls cbk node on a host; each line of its output goes to take. It ends where its connection does.
+func phase(ctx context.Context, r Runner, h cluster.Host, take func([]byte) error, log io.Writer, words ...string) error {
+	args := slices.Concat([]string{"node", "--leash"}, words, []string{"--config", r.RemoteConfig(h)})
+	err := r.Run(ctx, h, cluster.Command{Args: args, Line: take, Stderr: log})
+	if err != nil {
+		return fmt.Errorf("%s: %w", words[0], err)
+	}
+	return nil
+}
+
+// lines takes the lines of a phase by their schema; others are passed over, so that later releases may say more.
+type lines map[string]any
+
+func (l lines) take(b []byte) error {
+	var head struct {
+		Schema string `json:"schema"`
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
+		return fmt.Errorf("it said what is no JSON: %.80q", b)
+	}
+	switch to := l[head.Schema].(type) {
+	case nil:
+		return nil
+	case func([]byte) error:
+		return to(b)
+	default:
+		return json.Unmarshal(b, to)
+	}
+}
+
+// ask has a node tell who it is.
+func ask(ctx context.Context, r Runner, h cluster.Host, log io.Writer) (*Here, error) {
+	var here Here
+	if err := phase(ctx, r, h, lines{HereSchema: &here}.take, log, "ring"); err != nil {
+		return nil, err
+	}
+	if here.HostID == "" {
+		return nil, fmt.Errorf("%s: ring: %w", h.Address, errSilent)
+	}
+	return &here, nil
+}
