@@ -18,7 +18,7 @@ import (
 
 func backupCommand() *cli.Command {
 	return &cli.Command{
-		Name: "backup", Usage: "back up this Cassandra node", Flags: commonFlags(slices.Concat(backupFlags(), selectionFlags(), guestFlags(), []cli.Flag{metricsFlag()})...),
+		Name: "backup", Usage: "back up this Cassandra node", Flags: commonFlags(slices.Concat(backupFlags(), selectionFlags(), guestFlags(), []cli.Flag{metricsFlag(), staggerFlag()})...),
 		Action: func(c *cli.Context) error {
 			return measured(c, func(run *backupRun) error { return backup(c, run) })
 		},
@@ -41,8 +41,15 @@ func backupFlags() []cli.Flag {
 	}
 }
 
+func staggerFlag() cli.Flag {
+	return &cli.DurationFlag{Name: "stagger", Usage: "wait for this node's turn: those of the ring are spread over `TIME`, like 3h"}
+}
+
 // backup runs the command, and tells run what came of it.
 func backup(c *cli.Context, run *backupRun) error {
+	if err := stagger(c); err != nil {
+		return err
+	}
 	return backUp(c, run, func(s *session, src snapshot.Source, opt *snapshot.Options) error {
 		progress, end := newProgress(c.App.ErrWriter, s.log)
 		opt.Progress = progress

@@ -19,6 +19,7 @@ import (
 	"cbk/restore/fit"
 	"cbk/restore/prove"
 	"cbk/snapshot"
+	"cbk/snapshot/fleet"
 	"cbk/snapshot/guest"
 )
 
@@ -74,6 +75,16 @@ var failures = []struct {
 	{as[*guest.SpaceError], failure{exitFailed, "space", "make room on the node, or allow less with --min-free"}},
 	{is(cluster.ErrUnleashed), failure{exitInterrupted, "interrupted", "run the command again: what was done is not done twice"}},
 	{is(context.Canceled), failure{exitInterrupted, "interrupted", "run the command again: what was done is not done twice"}},
+	{unfinished(true), failure{exitIncomplete, "incomplete", "run the command again under the same --name: it goes on with the nodes that are not in"}},
+	{unfinished(false), failure{exitFailed, "no-node", "run the command again under the same --name when they can be reached"}},
+	{as[*fleet.LacksError], failure{exitFailed, "too-few-nodes", "start them, or be content with less: --require"}},
+	{is(fleet.ErrAllRecorded), failure{exitUsage, "duplicate-name", "choose another --name"}},
+	{as[*fleet.UnknownError], failure{exitUsage, "not-found", "nodetool status lists them"}},
+	{as[*cluster.HostKeyError], failure{exitFailed, "host-key", ""}},
+	{as[*cluster.AuthError], failure{exitFailed, "ssh-auth", ""}},
+	{as[*cluster.MachineError], failure{exitFailed, "other-machine", "push a build for it"}},
+	{as[*cluster.DialError], failure{exitFailed, "unreachable", "look whether the host is up, and cluster.ssh in the configuration"}},
+	{as[*cluster.LostError], failure{exitFailed, "connection-lost", "run the command again: what was done is not done twice"}},
 	{as[*auditError], failure{exitFailed, "audit", "keep this line: it is all there is of the record"}},
 	{as[usage], failure{exitUsage, "usage", "cbk help lists the commands, cbk help COMMAND its flags"}},
 	{is(repo.ErrNoRepository), failure{exitNoRepo, "no-repository", "check --repo, or make a repository with cbk init"}},

@@ -10,9 +10,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"cbk/cassandra/ring"
 	"cbk/repo/store"
 	"cbk/snapshot"
+	"cbk/snapshot/fleet"
 )
 
 // nodeBackupCommands are the phases of a cluster's backup. Each can be called again.
@@ -32,16 +32,6 @@ func nodeBackupCommands() []*cli.Command {
 		named("upload", "store the snapshot that was prepared, and clear it", nodeUpload, backupFlags(), []cli.Flag{metricsFlag()}),
 		named("clear", "clear the snapshot that was prepared, and give up", nodeClear, backupFlags()),
 	}
-}
-
-// nodeRingJSON is cbk.node-ring/1.
-type nodeRingJSON struct {
-	Schema  string    `json:"schema"`
-	HostID  string    `json:"host_id"`
-	Name    string    `json:"name"`
-	Address string    `json:"address"`
-	Release string    `json:"release"`
-	Ring    ring.Ring `json:"ring"`
 }
 
 func nodeRing(c *cli.Context) error {
@@ -65,22 +55,8 @@ func nodeRing(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return printJSON(c.App.Writer, nodeRingJSON{"cbk.node-ring/1", id.HostID, id.Name, id.Address, id.Version, r})
+	return printJSON(c.App.Writer, fleet.Here{Schema: fleet.HereSchema, HostID: id.HostID, Name: id.Name, Address: id.Address, Release: id.Version, Ring: r})
 }
-
-// preparedJSON is cbk.node-prepared/1.
-type preparedJSON struct {
-	Schema   string `json:"schema"`
-	Backup   string `json:"backup"`
-	HostID   string `json:"host_id,omitempty"`
-	Tag      string `json:"tag,omitempty"`
-	Started  string `json:"started,omitempty"`  // when the snapshot was asked for, to the millisecond
-	Ready    string `json:"ready,omitempty"`    // when it stood
-	Recorded string `json:"recorded,omitempty"` // the root of the backup, where this node has done its part already
-}
-
-// instant is a time as the nodes' snapshots are compared by.
-func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 func nodePrepare(c *cli.Context) error {
 	return backUp(c, &backupRun{}, func(s *session, src snapshot.Source, opt *snapshot.Options) error {
@@ -91,8 +67,8 @@ func nodePrepare(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		return printJSON(c.App.Writer, preparedJSON{Schema: "cbk.node-prepared/1", Backup: p.Backup, HostID: p.HostID, Tag: p.Tag,
-			Started: instant(p.Started), Ready: instant(*p.Ready)})
+		return printJSON(c.App.Writer, fleet.Prepared{Schema: fleet.PreparedSchema, Backup: p.Backup, HostID: p.HostID, Tag: p.Tag,
+			Started: fleet.Instant(p.Started), Ready: fleet.Instant(*p.Ready)})
 	})
 }
 
@@ -108,7 +84,7 @@ func (s *session) recorded(c *cli.Context, src snapshot.Source, opt *snapshot.Op
 	if err := s.clearPrepared(c, src, opt.Name); err != nil {
 		return true, err
 	}
-	return true, printJSON(c.App.Writer, preparedJSON{Schema: "cbk.node-prepared/1", Backup: opt.Name, Recorded: root})
+	return true, printJSON(c.App.Writer, fleet.Prepared{Schema: fleet.PreparedSchema, Backup: opt.Name, Recorded: root})
 }
 
 func (s *session) clearPrepared(c *cli.Context, src snapshot.Source, backup string) error {
@@ -164,20 +140,11 @@ func nodeClear(c *cli.Context) error {
 	if err := s.clearPrepared(c, src, c.String("name")); err != nil {
 		return err
 	}
-	return printJSON(c.App.Writer, preparedJSON{Schema: "cbk.node-prepared/1", Backup: c.String("name")})
+	return printJSON(c.App.Writer, fleet.Prepared{Schema: fleet.PreparedSchema, Backup: c.String("name")})
 }
 
 // eventsEvery is the time between two lines of progress: a coordinator draws them.
 const eventsEvery = time.Second
-
-// eventJSON is cbk.node-progress/1.
-type eventJSON struct {
-	Schema     string `json:"schema"`
-	Files      int64  `json:"files"`
-	FilesTotal int64  `json:"files_total"`
-	Bytes      int64  `json:"bytes"`
-	BytesTotal int64  `json:"bytes_total"`
-}
 
 // newEvents writes a line a second while something is done. end waits for the last line.
 func newEvents(w io.Writer) (p *tally, end func()) {
@@ -190,7 +157,7 @@ func newEvents(w io.Writer) (p *tally, end func()) {
 		out := json.NewEncoder(w)
 		for {
 			// Whoever reads is gone where it cannot be written, and the backup ends by itself.
-			_ = out.Encode(eventJSON{"cbk.node-progress/1", p.files.Load(), p.filesTotal.Load(), p.bytes.Load(), p.bytesTotal.Load()})
+			_ = out.Encode(fleet.Progress{Schema: fleet.ProgressSchema, Files: p.files.Load(), FilesTotal: p.filesTotal.Load(), Bytes: p.bytes.Load(), BytesTotal: p.bytesTotal.Load()})
 			select {
 			case <-quit:
 				return

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cbk/cassandra/cassandratest"
+	"cbk/snapshot/fleet"
 )
 
 // last decodes the last line that a phase prints.
@@ -30,14 +31,14 @@ func TestANodeStoresWhatItPrepared(t *testing.T) {
 	r := newRig(t)
 	r.shop(50)
 	want := r.dump()
-	here := last[nodeRingJSON](r, "node", "ring")
+	here := last[fleet.Here](r, "node", "ring")
 	if len(here.Ring.Members) != 1 || here.Ring.Members[0].HostID != here.HostID || len(here.Ring.Replication["shop"]) == 0 {
 		t.Errorf("ring: %+v", here)
 	}
 	r.fails(exitUsage, []string{"usage", "--name"}, "node", "prepare")
 	r.fails(exitUsage, []string{"not-prepared", "prepare backup b first"}, "node", "upload", "--name", "b")
-	first := last[preparedJSON](r, "node", "prepare", "--name", "b")
-	if again := last[preparedJSON](r, "node", "prepare", "--name", "b"); again != first || first.Tag == "" || first.HostID != here.HostID || first.Ready < first.Started {
+	first := last[fleet.Prepared](r, "node", "prepare", "--name", "b")
+	if again := last[fleet.Prepared](r, "node", "prepare", "--name", "b"); again != first || first.Tag == "" || first.HostID != here.HostID || first.Ready < first.Started {
 		t.Errorf("prepared %+v, then %+v", first, again)
 	}
 	r.cql(func(s *gocql.Session) error { return cassandratest.Fill(s, 9, 0, 80) })
@@ -53,14 +54,14 @@ func TestANodeStoresWhatItPrepared(t *testing.T) {
 		t.Errorf("snapshots left: %v", left)
 	}
 	for _, phase := range []string{"upload", "prepare"} {
-		if again := last[preparedJSON](r, "node", phase, "--name", "b"); !strings.HasPrefix(again.Recorded, "snapshots/") || again.Tag != "" {
+		if again := last[fleet.Prepared](r, "node", phase, "--name", "b"); !strings.HasPrefix(again.Recorded, "snapshots/") || again.Tag != "" {
 			t.Errorf("%s again: %+v", phase, again)
 		}
 	}
 	r.unleash()
-	last[preparedJSON](r, "node", "prepare", "--name", "given-up")
+	last[fleet.Prepared](r, "node", "prepare", "--name", "given-up")
 	for range 2 {
-		last[preparedJSON](r, "node", "clear", "--name", "given-up")
+		last[fleet.Prepared](r, "node", "clear", "--name", "given-up")
 	}
 	if left := r.snapshots(); len(left) != 0 {
 		t.Errorf("snapshots left: %v", left)

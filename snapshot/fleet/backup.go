@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,12 +33,13 @@ type Options struct {
 	Retry              cluster.Retry
 	// Prepare and Upload are flags of the phases of that name.
 	Prepare, Upload []string
+	// Share gives further flags of an upload where so many go on at a time; may be nil.
+	Share func(uploads int) []string
 	// Ready is called on each host before its first phase; may be nil.
 	Ready func(context.Context, cluster.Host) error
 	// Show is told of each change of a node, one after the other; may be nil.
 	Show func(Node)
 	Log  *slog.Logger
-	Said io.Writer // gets what the nodes say on standard error; may be nil
 }
 
 // backup is one run.
@@ -112,7 +113,7 @@ func (b *backup) askSeeds(ctx context.Context) (*Here, error) {
 		err := b.prepareHost(ctx, h)
 		if err == nil {
 			var here *Here
-			if here, err = ask(ctx, b.run, h, b.opt.Said); err == nil {
+			if here, err = ask(ctx, b.run, h); err == nil {
 				return here, nil
 			}
 		}
@@ -150,6 +151,9 @@ func (b *backup) phases(ctx context.Context) error {
 	ready := b.in(Ready)
 	if len(ready) == 0 && len(b.in(Before)) == b.report.Chosen {
 		return ErrAllRecorded
+	}
+	if b.opt.Share != nil && len(ready) > 0 {
+		b.opt.Upload = slices.Concat(b.opt.Upload, b.opt.Share(atOnce(ready, b.opt.Uploads)))
 	}
 	b.each(ctx, ready, cluster.Plan{Limits: b.opt.Uploads, Retry: b.opt.Retry}, b.upload)
 	if ctx.Err() != nil {
@@ -214,7 +218,7 @@ func (b *backup) in(states ...string) (hosts []cluster.Host) {
 }
 
 func (b *backup) phase(ctx context.Context, h cluster.Host, to lines, name string, flags []string) error {
-	return phase(ctx, b.run, h, to.take, b.opt.Said, append([]string{name, "--name", b.opt.Name}, flags...)...)
+	return phase(ctx, b.run, h, to.take, append([]string{name, "--name", b.opt.Name}, flags...)...)
 }
 
 // prepare has a node take its snapshot.
@@ -301,6 +305,27 @@ func parseStored(line []byte) (*Stored, error) {
 	err := json.Unmarshal(line, &s)
 	s.Stored.Missing = len(s.MissingTables)
 	return &s.Stored, err
+}
+
+// atOnce is at how many hosts something goes on at a time, at most.
+func atOnce(hosts []cluster.Host, l cluster.Limits) (n int) {
+	within := func(n, limit int) int {
+		if limit > 0 {
+			return min(n, limit)
+		}
+		return n
+	}
+	racks, dcs := make(map[cluster.Host]int), make(map[string]int)
+	for _, h := range hosts {
+		racks[cluster.Host{DC: h.DC, Rack: h.Rack}]++
+	}
+	for h, k := range racks {
+		dcs[h.DC] += within(k, l.PerRack)
+	}
+	for _, k := range dcs {
+		n += within(k, l.PerDC)
+	}
+	return within(n, l.Total)
 }
 
 // callOff clears the snapshots that were not stored, also after an interruption, and returns why.

@@ -459,3 +459,16 @@ func TestARingThatCannotBeTrustedStopsBeforeTheFirstSnapshot(t *testing.T) {
 		s.wantCalled("prepare")
 	}
 }
+
+func TestABudgetIsSharedOutAmongTheUploadsOfAMoment(t *testing.T) {
+	for want, limits := range map[int]cluster.Limits{9: {}, 4: {Total: 4}, 6: {PerDC: 3}, 2: {PerDC: 1, PerRack: 1, Total: 7}, 1: {PerDC: 4, Total: 1}} {
+		s := newSite(t, 9, 1)
+		var told int
+		if _, err := s.backup(Options{Uploads: limits, Share: func(n int) []string { told = n; return []string{"--share"} }}); err != nil {
+			t.Error(err)
+		}
+		if told != want || !slices.Contains(s.args, "--share") {
+			t.Errorf("%+v: %d at a time, want %d; %q", limits, told, want, s.args)
+		}
+	}
+}

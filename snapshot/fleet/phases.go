@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -80,9 +79,9 @@ type Runner interface {
 var errSilent = errors.New("it did not say what came of it: is it another release of cbk?")
 
 // phase calls cbk node on a host; each line of its output goes to take. It ends where its connection does.
-func phase(ctx context.Context, r Runner, h cluster.Host, take func([]byte) error, log io.Writer, words ...string) error {
+func phase(ctx context.Context, r Runner, h cluster.Host, take func([]byte) error, words ...string) error {
 	args := slices.Concat([]string{"node", "--leash"}, words, []string{"--config", r.RemoteConfig(h)})
-	err := r.Run(ctx, h, cluster.Command{Args: args, Line: take, Stderr: log})
+	err := r.Run(ctx, h, cluster.Command{Args: args, Line: take})
 	if err != nil {
 		return fmt.Errorf("%s: %w", words[0], err)
 	}
@@ -110,9 +109,9 @@ func (l lines) take(b []byte) error {
 }
 
 // ask has a node tell who it is.
-func ask(ctx context.Context, r Runner, h cluster.Host, log io.Writer) (*Here, error) {
+func ask(ctx context.Context, r Runner, h cluster.Host) (*Here, error) {
 	var here Here
-	if err := phase(ctx, r, h, lines{HereSchema: &here}.take, log, "ring"); err != nil {
+	if err := phase(ctx, r, h, lines{HereSchema: &here}.take, "ring"); err != nil {
 		return nil, err
 	}
 	if here.HostID == "" {
