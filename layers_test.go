@@ -13,8 +13,9 @@ import (
 // mayImport says which of cbk's own packages each package's code may import, transitively closed by hand so that a
 // reader sees the whole permission in one line. Tests may import more.
 var mayImport = map[string][]string{
-	"cmd/cbk":                         {"restore", "restore/fit", "restore/prove", "cassandra/schema", "snapshot", "snapshot/fleet", "snapshot/guest", "repo", "index", "pack", "repo/store", "repo/roles", "cassandra/cluster", "cassandra/node", "cassandra/offline", "cassandra/ring"},
+	"cmd/cbk":                         {"restore", "restore/fit", "restore/prove", "restore/whole", "cassandra/schema", "snapshot", "snapshot/fleet", "snapshot/guest", "repo", "index", "pack", "repo/store", "repo/roles", "cassandra/cluster", "cassandra/node", "cassandra/offline", "cassandra/ring"},
 	"restore":                         {"restore/fit", "restore/prove", "snapshot", "repo", "pack", "cassandra/node", "cassandra/ring", "cassandra/schema", "cassandra/sstable"},
+	"restore/whole":                   {"restore", "restore/prove", "snapshot/fleet", "cassandra/cluster"},
 	"restore/fit":                     {"snapshot", "repo", "cassandra/schema", "cassandra/sstable"},
 	"restore/prove":                   {"cassandra/node", "cassandra/sstable", "cassandra/sstable/chunk", "cassandra/sstable/lookup", "cassandra/sstable/rows", "cassandra/sstable/table"},
 	"snapshot":                        {"repo", "pack", "pack/wire", "cassandra/node", "cassandra/ring", "cassandra/sstable", "cassandra/sstable/chunk", "cassandra/sstable/peel", "cassandra/sstable/rows"},

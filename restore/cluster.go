@@ -29,6 +29,7 @@ type ClusterInput struct {
 	KeepAuth  bool
 	Selection snapshot.Selection // of user tables, in place
 	Accept    []string           // codes of risks
+	ID        string             // of an earlier run that is gone on with; empty: made of Asked
 	Asked     time.Time          // makes the id
 }
 
@@ -78,7 +79,7 @@ func (e *AnotherShapeError) Unwrap() error { return e.Err }
 func PlanCluster(in ClusterInput) (*ClusterPlan, error) {
 	in.Level = cmp.Or(in.Level, ring.Quorum)
 	held, missing := in.held()
-	p := &ClusterPlan{ID: in.Asked.UTC().Format(idForm), Backup: in.Backup.Name, Cluster: in.Backup.Cluster, Way: in.Way, Level: in.Level, Missing: missing,
+	p := &ClusterPlan{ID: cmp.Or(in.ID, in.Asked.UTC().Format(idForm)), Backup: in.Backup.Name, Cluster: in.Backup.Cluster, Way: in.Way, Level: in.Level, Missing: missing,
 		Risks: []fit.Risk{}}
 	if in.Source.Absent != "" {
 		return p, p.blind(&in)

@@ -24,7 +24,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Name:  "cbk",
 		Usage: "back up Apache Cassandra: encrypted, deduplicated, restorable",
 		Commands: []*cli.Command{initCommand(), backupCommand(), backupClusterCommand(), listCommand(), showCommand(), filesCommand(), lastCommand(), diffCommand(),
-			statsCommand(), checkCommand(), restoreCommand(), nodeCommand(), deleteCommand(), purgeCommand(), holdCommand(), gcCommand(), repairCommand(), keyCommand(), auditCommand(), doctorCommand(),
+			statsCommand(), checkCommand(), restoreCommand(), restoreClusterCommand(), nodeCommand(), deleteCommand(), purgeCommand(), holdCommand(), gcCommand(), repairCommand(), keyCommand(), auditCommand(), doctorCommand(),
 			configCommand(), versionCommand()},
 		Writer: stdout, ErrWriter: stderr,
 		HideVersion: true,

@@ -30,7 +30,7 @@ func backupClusterCommand() *cli.Command {
 		return slices.Contains([]string{"node", "use-snapshot", "offline", "keep-snapshot"}, f.Names()[0])
 	})
 	return &cli.Command{Name: "backup-cluster", Usage: "back up all nodes of a Cassandra cluster, by SSH",
-		Flags: commonFlags(slices.Concat(own, clusterFlags(), forwarded)...), Action: backupCluster}
+		Flags: commonFlags(slices.Concat(own, reachFlags(), nodeFilterFlags(), forwarded)...), Action: backupCluster}
 }
 
 func backupCluster(c *cli.Context) (err error) {
@@ -47,7 +47,7 @@ func backupCluster(c *cli.Context) (err error) {
 		return err
 	}
 	board := newBoard(c.App.ErrWriter)
-	opt.Show = board.show
+	opt.Show = func(n fleet.Node) { board.show(backupStanding(&n)) }
 	rep, err := fleet.Backup(c.Context, nodes, *opt)
 	board.end()
 	if rep == nil {
@@ -156,7 +156,7 @@ func printClusterBackupJSON(w io.Writer, r *fleet.Report, err error) error {
 		Restorable: r.Level, Spread: r.Spread.Seconds()}
 	for i := range r.Nodes {
 		n := &r.Nodes[i]
-		node := clusterNodeJSON{nodeJSONHead: headOf(n), Tries: n.Tries, Started: n.Prepared.Started, Ready: n.Prepared.Ready, Finished: n.Stored.Finished,
+		node := clusterNodeJSON{nodeJSONHead: backupStanding(n).nodeJSONHead, Tries: n.Tries, Started: n.Prepared.Started, Ready: n.Prepared.Ready, Finished: n.Stored.Finished,
 			Files: n.Stored.Files, Source: n.Stored.BytesSource, New: n.Stored.BytesNew, Stored: n.Stored.BytesStored,
 			Missing: n.Stored.Missing, Damaged: n.Stored.Damaged, Left: n.Stored.Left}
 		if n.Err != nil {
@@ -195,6 +195,11 @@ func printClusterBackup(w io.Writer, r *fleet.Report, err error) error {
 		return err
 	}
 	return nil
+}
+
+func backupStanding(n *fleet.Node) standing {
+	return standing{nodeJSONHead: nodeJSONHead{n.HostID, n.Address, n.DC, n.Rack, n.State}, Progress: n.Progress, Err: n.Err,
+		atWork: n.State == fleet.Upload || n.State == fleet.Snapshot, over: n.In() || n.State == fleet.Failed || n.State == fleet.Cleared}
 }
 
 // unfinished tells a backup of a cluster that has some nodes, or none.

@@ -17,7 +17,7 @@ import (
 // board shows how the nodes of a cluster are getting on.
 type board interface {
 	// show is told of each change, one after the other.
-	show(fleet.Node)
+	show(standing)
 	end()
 }
 
@@ -31,15 +31,20 @@ func newBoard(w io.Writer) board {
 
 // nodeJSONHead is who a node is and where it stands.
 type nodeJSONHead struct {
-	HostID  string `json:"host_id"`
+	HostID  string `json:"host_id,omitempty"`
 	Address string `json:"address"`
 	DC      string `json:"dc"`
 	Rack    string `json:"rack"`
 	State   string `json:"state"`
 }
 
-func headOf(n *fleet.Node) nodeJSONHead {
-	return nodeJSONHead{n.HostID, n.Address, n.DC, n.Rack, n.State}
+// standing is how far a node has come.
+type standing struct {
+	nodeJSONHead
+	fleet.Progress
+	Err    error
+	atWork bool // it has a bar
+	over   bool // nothing more is done there
 }
 
 // nodeEventJSON is cbk.node-event/1.
@@ -62,13 +67,13 @@ type events struct {
 	state map[string]string
 }
 
-func (e *events) show(n fleet.Node) {
+func (e *events) show(n standing) {
 	now := e.now()
-	if e.state[n.HostID] == n.State && now.Sub(e.last[n.HostID]) < progressEvery {
+	if e.state[n.Address] == n.State && now.Sub(e.last[n.Address]) < progressEvery {
 		return
 	}
-	e.state[n.HostID], e.last[n.HostID] = n.State, now
-	line := nodeEventJSON{Schema: "cbk.node-event/1", At: clock(now), nodeJSONHead: headOf(&n),
+	e.state[n.Address], e.last[n.Address] = n.State, now
+	line := nodeEventJSON{Schema: "cbk.node-event/1", At: clock(now), nodeJSONHead: n.nodeJSONHead,
 		Files: n.Progress.Files, FilesTotal: n.Progress.FilesTotal, Bytes: n.Progress.Bytes, BytesTotal: n.Progress.BytesTotal}
 	if n.Err != nil {
 		line.Error = flat(n.Err)
@@ -87,47 +92,46 @@ type drawing struct {
 	over  map[string]bool
 
 	mu    sync.Mutex
-	nodes map[string]fleet.Node
+	nodes map[string]standing
 }
 
 func newDrawing(w io.Writer, more ...mpb.ContainerOption) *drawing {
-	d := &drawing{all: mpb.New(append(more, mpb.WithOutput(w))...), bars: make(map[string]*mpb.Bar), over: make(map[string]bool), nodes: make(map[string]fleet.Node)}
+	d := &drawing{all: mpb.New(append(more, mpb.WithOutput(w))...), bars: make(map[string]*mpb.Bar), over: make(map[string]bool), nodes: make(map[string]standing)}
 	d.total = d.all.AddBar(0, mpb.BarPriority(1<<30), mpb.PrependDecorators(decor.Name("nodes "), decor.CountersNoUnit("%d / %d")))
 	return d
 }
 
-func (d *drawing) show(n fleet.Node) {
+func (d *drawing) show(n standing) {
 	d.mu.Lock()
-	_, known := d.nodes[n.HostID]
-	d.nodes[n.HostID] = n
+	_, known := d.nodes[n.Address]
+	d.nodes[n.Address] = n
 	d.mu.Unlock()
 	if !known {
 		d.total.SetTotal(int64(len(d.nodes)), false)
 	}
-	if over := n.In() || n.State == fleet.Failed || n.State == fleet.Cleared; over != d.over[n.HostID] {
-		d.over[n.HostID] = over
-		d.total.IncrBy(map[bool]int{true: 1, false: -1}[over])
+	if n.over != d.over[n.Address] {
+		d.over[n.Address] = n.over
+		d.total.IncrBy(map[bool]int{true: 1, false: -1}[n.over])
 	}
-	atWork := n.State == fleet.Upload || n.State == fleet.Snapshot
-	switch b := d.bars[n.HostID]; {
-	case atWork && b == nil:
-		d.bars[n.HostID] = d.bar(n)
-	case !atWork && b != nil:
+	switch b := d.bars[n.Address]; {
+	case n.atWork && b == nil:
+		d.bars[n.Address] = d.bar(n)
+	case !n.atWork && b != nil:
 		b.Abort(true)
-		delete(d.bars, n.HostID)
+		delete(d.bars, n.Address)
 	}
-	if b := d.bars[n.HostID]; b != nil && n.Progress.BytesTotal > 0 {
+	if b := d.bars[n.Address]; b != nil && n.Progress.BytesTotal > 0 {
 		b.SetTotal(n.Progress.BytesTotal, false)
 		b.SetCurrent(n.Progress.Bytes)
 	}
 }
 
 // bar is the line of a node.
-func (d *drawing) bar(n fleet.Node) *mpb.Bar {
+func (d *drawing) bar(n standing) *mpb.Bar {
 	state := decor.Any(func(decor.Statistics) string {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		return d.nodes[n.HostID].State + " "
+		return d.nodes[n.Address].State + " "
 	}, decor.WCSyncSpaceR)
 	return d.all.AddBar(n.Progress.BytesTotal,
 		mpb.PrependDecorators(decor.Name(n.Address+" "+n.DC+" "+n.Rack, decor.WCSyncSpaceR), state, decor.CountersKibiByte("% .1f / % .1f")),

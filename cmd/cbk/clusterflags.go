@@ -14,13 +14,19 @@ import (
 	"cbk/snapshot/fleet"
 )
 
-// clusterFlags are those of the commands that reach all nodes of a cluster.
-func clusterFlags() []cli.Flag {
+// nodeFilterFlags choose nodes of a cluster.
+func nodeFilterFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "seed", Usage: "ask the node at `ADDRESS` for the ring; may be repeated: the first that answers", DefaultText: "cluster.seed, then those of cluster.nodes"},
 		&cli.StringSliceFlag{Name: "dc", Usage: "only nodes of the data centre `NAME`; may be repeated"},
 		&cli.StringSliceFlag{Name: "rack", Usage: "only nodes of the rack `NAME` or DC:NAME; may be repeated"},
 		&cli.StringSliceFlag{Name: "node", Usage: "only the node with this `ADDRESS` or host id; may be repeated"},
+	}
+}
+
+// reachFlags are those of the commands that reach all nodes of a cluster.
+func reachFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "seed", Usage: "ask the node at `ADDRESS` for the ring; may be repeated: the first that answers", DefaultText: "cluster.seed, then those of cluster.nodes"},
 		&cli.BoolFlag{Name: "accept-new", Usage: "write down host keys that known_hosts does not have, and go on"},
 		&cli.StringFlag{Name: "push-binary", Usage: "copy cbk's build `FILE` for Linux to cluster.remote_cbk on each node that has another"},
 		&cli.IntFlag{Name: "tries", Usage: "try `N` times at a node that cannot be reached or whose store fails", Value: 8},

@@ -18,6 +18,7 @@ import (
 	"cbk/restore"
 	"cbk/restore/fit"
 	"cbk/restore/prove"
+	"cbk/restore/whole"
 	"cbk/snapshot"
 	"cbk/snapshot/fleet"
 	"cbk/snapshot/guest"
@@ -77,6 +78,8 @@ var failures = []struct {
 	{is(context.Canceled), failure{exitInterrupted, "interrupted", "run the command again: what was done is not done twice"}},
 	{unfinished(true), failure{exitIncomplete, "incomplete", "run the command again under the same --name: it goes on with the nodes that are not in"}},
 	{unfinished(false), failure{exitFailed, "no-node", "run the command again under the same --name when they can be reached"}},
+	{as[*whole.StoppedError], failure{exitFailed, "stopped", ""}},
+	{as[*restore.AnotherShapeError], failure{exitRefused, "another-shape", "restore its nodes with --to and load their files"}},
 	{as[*fleet.LacksError], failure{exitFailed, "too-few-nodes", "start them, or be content with less: --require"}},
 	{is(fleet.ErrAllRecorded), failure{exitUsage, "duplicate-name", "choose another --name"}},
 	{as[*fleet.UnknownError], failure{exitUsage, "not-found", "nodetool status lists them"}},

@@ -16,6 +16,7 @@ import (
 	"cbk/cassandra/cassandratest"
 	"cbk/cassandra/node"
 	"cbk/restore"
+	"cbk/restore/whole"
 )
 
 // part is one node's order and the rig of the node that it is for.
@@ -185,7 +186,7 @@ func (r *rig) nodePhase(then restore.Phase, stdin string, args ...string) error 
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
-	var got phaseJSON
+	var got whole.PhaseLine
 	if err == nil {
 		err = json.Unmarshal(out, &got)
 	}

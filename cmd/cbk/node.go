@@ -2,9 +2,12 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -13,6 +16,7 @@ import (
 	"cbk/cassandra/ring"
 	"cbk/restore"
 	"cbk/restore/prove"
+	"cbk/restore/whole"
 	"cbk/snapshot"
 )
 
@@ -35,6 +39,8 @@ func nodeCommand() *cli.Command {
 			nodeOrdersCommand(),
 			{Name: "fetch", Usage: "read an order with its loan from standard input, and fetch the files beside the data directories",
 				Flags: commonFlags(), Action: nodeFetch},
+			{Name: "restores", Usage: "list the restores onto this node", Flags: commonFlags(), Action: nodeRestores},
+			{Name: "alter", Usage: "read statements that change the schema from standard input, a list in JSON, and run them", Flags: commonFlags(), Action: nodeAlter},
 			phase("switch", "stop Cassandra and exchange the files", func(c *cli.Context, j *restore.Job) error { return j.Switch(c.Context) }),
 			phase("start", "start Cassandra on the restored files", func(c *cli.Context, j *restore.Job) error { return j.Start(c.Context) }),
 			phase("verify", "ask for what must be there", nil),
@@ -57,17 +63,8 @@ type nodeOrderJSON struct {
 	Loan []byte `json:"loan"`
 }
 
-// phaseJSON is cbk.node-phase/1, a line for each call.
-type phaseJSON struct {
-	Schema   string        `json:"schema"`
-	ID       string        `json:"id"`
-	Phase    restore.Phase `json:"phase"` // that the restore has come to
-	Verified *prove.Report `json:"verified,omitempty"`
-	Keeps    []string      `json:"keeps"`
-}
-
 func printPhase(c *cli.Context, j *restore.Journal, report *prove.Report) error {
-	doc := phaseJSON{Schema: "cbk.node-phase/1", ID: j.Plan.ID, Phase: j.Phase, Verified: report, Keeps: []string{}}
+	doc := whole.PhaseLine{Schema: whole.PhaseSchema, ID: j.Plan.ID, Phase: j.Phase, Verified: report, Keeps: []string{}}
 	switch j.Phase {
 	case restore.PhaseUndone:
 		doc.Keeps = j.Undone()
@@ -142,7 +139,7 @@ func nodeFetch(c *cli.Context) (err error) {
 		return err
 	}
 	defer n.Close()
-	progress, end := newProgress(c.App.ErrWriter, s.log)
+	progress, end := newEvents(c.App.Writer)
 	defer end()
 	job, err := nodeJob(c, restore.Options{Host: n, StateDir: s.cfg.StateDir, Log: s.log, Progress: progress}, snap, asked.Order)
 	if err != nil {
@@ -152,7 +149,53 @@ func nodeFetch(c *cli.Context) (err error) {
 	if err := job.Fetch(c.Context, snap); err != nil {
 		return err
 	}
+	end()
 	return printPhase(c, job.Journal, nil)
+}
+
+func nodeRestores(c *cli.Context) error {
+	if err := none(c); err != nil {
+		return err
+	}
+	s, err := openLocal(c)
+	if err != nil {
+		return err
+	}
+	all, err := restore.Journals(s.cfg.StateDir)
+	if err != nil {
+		return err
+	}
+	return printJSON(c.App.Writer, restoresOf(all))
+}
+
+// maxStatements bounds what alter reads: one for each keyspace of a cluster.
+const maxStatements = 4 << 20
+
+func nodeAlter(c *cli.Context) error {
+	if err := none(c); err != nil {
+		return err
+	}
+	in := bufio.NewScanner(c.App.Reader)
+	in.Buffer(nil, maxStatements)
+	var statements []string
+	if !in.Scan() || json.Unmarshal(in.Bytes(), &statements) != nil {
+		return usageError("standard input is no list of statements in a line of JSON")
+	}
+	s, err := openLocal(c)
+	if err != nil {
+		return err
+	}
+	n, err := s.node()
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	for _, stmt := range statements {
+		if err := n.Execute(c.Context, strings.TrimSuffix(stmt, ";")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // nodeJob is the job of an order, which may have been begun before.
@@ -174,17 +217,23 @@ func nodeOrdersCommand() *cli.Command {
 	return &cli.Command{
 		Name: "orders", Usage: "plan the restore of a cluster; print the plan to standard error and one order a line, which are secrets, to standard output",
 		ArgsUsage: "BACKUP",
-		Flags: commonFlags(append(selectionFlags(), clusterFlag(),
-			&cli.BoolFlag{Name: "in-place", Usage: "onto the nodes of the backup"},
-			&cli.StringFlag{Name: "host-list", Usage: "onto the nodes of another cluster, by `FILE`: is_seed,target,source"},
-			&cli.StringFlag{Name: "map", Usage: "auto: onto the nodes of the cluster that is configured here, matched by racks"},
-			&cli.StringSliceFlag{Name: "map-dc", Usage: "data centre `OLD=NEW`; may be repeated"},
-			&cli.StringSliceFlag{Name: "map-rack", Usage: "rack `DC:OLD=NEW`; may be repeated"},
-			&cli.StringFlag{Name: "level", Usage: "replicas that every range must have in the backup: one, quorum or all", Value: "quorum"},
-			&cli.BoolFlag{Name: "keep-auth", Usage: "leave the roles of the other cluster"},
-			&cli.StringSliceFlag{Name: "accept", Usage: "do it at the `RISK` that the plan names; may be repeated"},
-			&cli.DurationFlag{Name: "loan-time", Usage: "how long the orders open the backup", Value: 24 * time.Hour})...),
+		Flags: commonFlags(append(slices.Concat(selectionFlags(), mappingFlags()), clusterFlag(),
+			&cli.StringFlag{Name: "map", Usage: "auto: onto the nodes of the cluster that is configured here, matched by racks"})...),
 		Action: nodeOrders,
+	}
+}
+
+// mappingFlags say who takes whose place in the restore of a cluster.
+func mappingFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "in-place", Usage: "onto the nodes of the backup"},
+		&cli.StringFlag{Name: "host-list", Usage: "onto the nodes of another cluster, by `FILE`: is_seed,target,source"},
+		&cli.StringSliceFlag{Name: "map-dc", Usage: "data centre `OLD=NEW`; may be repeated"},
+		&cli.StringSliceFlag{Name: "map-rack", Usage: "rack `DC:OLD=NEW`; may be repeated"},
+		&cli.StringFlag{Name: "level", Usage: "replicas that every range must have in the backup: one, quorum or all", Value: "quorum"},
+		&cli.BoolFlag{Name: "keep-auth", Usage: "leave the roles of the other cluster"},
+		&cli.StringSliceFlag{Name: "accept", Usage: "do it at the `RISK` that the plan names; may be repeated"},
+		&cli.DurationFlag{Name: "loan-time", Usage: "how long the orders open the backup", Value: 24 * time.Hour},
 	}
 }
 
@@ -194,6 +243,9 @@ func nodeOrders(c *cli.Context) (err error) {
 		return err
 	}
 	in := restore.ClusterInput{Way: restore.Clone, KeepAuth: c.Bool("keep-auth"), Selection: selection(c), Accept: c.StringSlice("accept"), Asked: time.Now()}
+	if count(c.Bool("in-place"), c.String("host-list") != "", c.String("map") != "") != 1 || c.String("map") != "" && c.String("map") != "auto" {
+		return usageError("give one of --in-place, --host-list FILE, --map auto")
+	}
 	if err := readMapping(c, &in); err != nil {
 		return err
 	}
@@ -220,9 +272,6 @@ func nodeOrders(c *cli.Context) (err error) {
 
 // readMapping reads who takes whose place.
 func readMapping(c *cli.Context, in *restore.ClusterInput) (err error) {
-	if count(c.Bool("in-place"), c.String("host-list") != "", c.String("map") != "") != 1 || c.String("map") != "" && c.String("map") != "auto" {
-		return usageError("give one of --in-place, --host-list FILE, --map auto")
-	}
 	if c.Bool("in-place") {
 		in.Way = restore.InPlace
 	}
@@ -245,21 +294,11 @@ func readMapping(c *cli.Context, in *restore.ClusterInput) (err error) {
 	return nil
 }
 
-// rings reads the ring of the backup, from the first node that knew it, and, where Cassandra answers here, the one of today.
-// Of a cluster that is down its own ring is taken to be as it was.
+// rings reads the ring of the backup and, where Cassandra answers here, the one of today. Of a cluster that is down its own
+// ring is taken to be as it was.
 func (s *session) rings(c *cli.Context, in *restore.ClusterInput) error {
-	for i := range in.Backup.Nodes {
-		snap, err := snapshot.Open(c.Context, s.repo, &in.Backup.Nodes[i])
-		if err != nil {
-			return err
-		}
-		seen, err := snap.Ring(c.Context)
-		if err := errors.Join(err, snap.Close()); err != nil {
-			return err
-		}
-		if in.Source = *seen; seen.Absent == "" {
-			break
-		}
+	if err := s.sourceRing(c, in); err != nil {
+		return err
 	}
 	n, err := s.node()
 	if err != nil {
@@ -275,21 +314,41 @@ func (s *session) rings(c *cli.Context, in *restore.ClusterInput) error {
 	return err
 }
 
-// lend prints the orders, each with what opens its part of the backup.
-func (s *session) lend(c *cli.Context, b *snapshot.Backup, plan *restore.ClusterPlan) error {
-	entries := make(map[string]*snapshot.Entry)
-	for i := range b.Nodes {
-		entries[b.Nodes[i].Root] = &b.Nodes[i]
-	}
-	for _, o := range plan.Nodes {
-		loan, err := snapshot.Lend(c.Context, s.repo, time.Now().Add(c.Duration("loan-time")), snapshot.Lent{Entry: entries[o.Root],
-			Tables: func(t *snapshot.Table) bool { return o.Order.Takes(t.Keyspace, t.Name) }})
+// sourceRing reads the ring of the backup, from the first node that knew it.
+func (s *session) sourceRing(c *cli.Context, in *restore.ClusterInput) error {
+	for i := range in.Backup.Nodes {
+		snap, err := snapshot.Open(c.Context, s.repo, &in.Backup.Nodes[i])
 		if err != nil {
 			return err
 		}
-		if err := printJSON(c.App.Writer, nodeOrderJSON{Schema: "cbk.node-order/1", NodeOrder: o, Loan: loan}); err != nil {
+		seen, err := snap.Ring(c.Context)
+		if err := errors.Join(err, snap.Close()); err != nil {
+			return err
+		}
+		if in.Source = *seen; seen.Absent == "" {
+			break
+		}
+	}
+	return nil
+}
+
+// lend prints the orders, each with what opens its part of the backup.
+func (s *session) lend(c *cli.Context, b *snapshot.Backup, plan *restore.ClusterPlan) error {
+	for i := range plan.Nodes {
+		doc, err := s.orderWithLoan(c.Context, b, &plan.Nodes[i], c.Duration("loan-time"))
+		if err != nil {
+			return err
+		}
+		if err := printJSON(c.App.Writer, doc); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (s *session) orderWithLoan(ctx context.Context, b *snapshot.Backup, o *restore.NodeOrder, loan time.Duration) (*nodeOrderJSON, error) {
+	i := slices.IndexFunc(b.Nodes, func(e snapshot.Entry) bool { return e.Root == o.Root })
+	lent, err := snapshot.Lend(ctx, s.repo, time.Now().Add(loan), snapshot.Lent{Entry: &b.Nodes[i],
+		Tables: func(t *snapshot.Table) bool { return o.Order.Takes(t.Keyspace, t.Name) }})
+	return &nodeOrderJSON{Schema: "cbk.node-order/1", NodeOrder: *o, Loan: lent}, err
 }

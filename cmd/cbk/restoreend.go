@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"cbk/restore"
+	"cbk/restore/whole"
 	"cbk/snapshot"
 )
 
@@ -175,29 +176,18 @@ func (s *session) commitOld(c *cli.Context, all []*restore.Journal) error {
 	return nil
 }
 
-// restoresJSON is cbk.restores/1.
-type restoresJSON struct {
-	Schema   string           `json:"schema"`
-	Restores []oneRestoreJSON `json:"restores"`
-}
-
-type oneRestoreJSON struct {
-	ID      string        `json:"id"`
-	Backup  string        `json:"backup"`
-	Node    nodeJSON      `json:"node"`
-	Way     restore.Way   `json:"way"`
-	Started string        `json:"started"`
-	Phase   restore.Phase `json:"phase"`
-	Keeps   []string      `json:"keeps"`
-}
-
-func printRestores(c *cli.Context, all []*restore.Journal) error {
-	doc := restoresJSON{Schema: "cbk.restores/1", Restores: []oneRestoreJSON{}}
+func restoresOf(all []*restore.Journal) whole.Restores {
+	doc := whole.Restores{Schema: whole.RestoresSchema, Restores: []whole.One{}}
 	for _, j := range all {
-		one := oneRestoreJSON{ID: j.Plan.ID, Backup: j.Plan.Backup, Node: nodeJSON{j.Plan.Node, j.Plan.HostID}, Way: j.Plan.Way,
+		one := whole.One{ID: j.Plan.ID, Backup: j.Plan.Backup, Node: whole.NodeName{Name: j.Plan.Node, HostID: j.Plan.HostID}, Way: j.Plan.Way,
 			Started: clock(j.Started), Phase: j.Phase, Keeps: list(j.Keeps())}
 		doc.Restores = append(doc.Restores, one)
 	}
+	return doc
+}
+
+func printRestores(c *cli.Context, all []*restore.Journal) error {
+	doc := restoresOf(all)
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, doc)
 	}

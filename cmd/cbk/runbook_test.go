@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cbk/restore/whole"
 )
 
 // runbook is a page of commands for an operator. Its fenced blocks are
@@ -226,7 +228,7 @@ func (d *desk) shell(command string) (exit int, printed string) {
 // id is that of the newest restore.
 func (d *desk) id() string {
 	d.t.Helper()
-	all := doc[restoresJSON](d.rig, "restore", "--status").Restores
+	all := doc[whole.Restores](d.rig, "restore", "--status").Restores
 	if len(all) == 0 {
 		d.t.Fatal("there is no restore")
 	}

@@ -16,6 +16,7 @@ import (
 	"cbk/cassandra/cassandratest"
 	"cbk/cassandra/sstable"
 	"cbk/restore"
+	"cbk/restore/whole"
 )
 
 // trio is a cluster of three nodes, each with a state directory and a configuration of its own, and one repository.
@@ -224,7 +225,7 @@ func (all *trio) startByOrder(r *rig, backup, host string) (id string) {
 			all.t.Fatalf("fetch: %v\n%s", err, out)
 		}
 	}
-	id = doc[restoresJSON](r, "restore", "--status").Restores[0].ID
+	id = doc[whole.Restores](r, "restore", "--status").Restores[0].ID
 	all.phase(r, id, "switch", restore.PhaseStart)
 	all.phase(r, id, "start", restore.PhaseVerify)
 	return id
@@ -243,7 +244,7 @@ func (all *trio) endByOrder(r *rig, id string) {
 func (all *trio) phase(r *rig, id, name string, then restore.Phase) {
 	all.t.Helper()
 	for range 2 {
-		var got phaseJSON
+		var got whole.PhaseLine
 		if err := json.Unmarshal([]byte(r.ok("node", name, id)), &got); err != nil || got.ID != id || got.Phase != then {
 			all.t.Errorf("%s: %+v, %v", name, got, err)
 		}

@@ -113,7 +113,7 @@ func (b *backup) askSeeds(ctx context.Context) (*Here, error) {
 		err := b.prepareHost(ctx, h)
 		if err == nil {
 			var here *Here
-			if here, err = ask(ctx, b.run, h); err == nil {
+			if here, err = Ask(ctx, b.run, h); err == nil {
 				return here, nil
 			}
 		}
@@ -217,8 +217,8 @@ func (b *backup) in(states ...string) (hosts []cluster.Host) {
 	return hosts
 }
 
-func (b *backup) phase(ctx context.Context, h cluster.Host, to lines, name string, flags []string) error {
-	return phase(ctx, b.run, h, to.take, append([]string{name, "--name", b.opt.Name}, flags...)...)
+func (b *backup) phase(ctx context.Context, h cluster.Host, to Lines, name string, flags []string) error {
+	return Do(ctx, b.run, h, Call{Words: append([]string{name, "--name", b.opt.Name}, flags...), Lines: to})
 }
 
 // prepare has a node take its snapshot.
@@ -228,12 +228,12 @@ func (b *backup) prepare(ctx context.Context, h cluster.Host) error {
 		return err
 	}
 	var p Prepared
-	if err := b.phase(ctx, h, lines{PreparedSchema: &p}, "prepare", b.opt.Prepare); err != nil {
+	if err := b.phase(ctx, h, Lines{PreparedSchema: &p}, "prepare", b.opt.Prepare); err != nil {
 		return err
 	}
 	err := b.prepared(h, p)
 	if stranger := (*strangerError)(nil); errors.As(err, &stranger) {
-		err = errors.Join(err, b.phase(context.WithoutCancel(ctx), h, lines{}, "clear", nil))
+		err = errors.Join(err, b.phase(context.WithoutCancel(ctx), h, Lines{}, "clear", nil))
 	}
 	return err
 }
@@ -253,7 +253,7 @@ func (b *backup) prepared(h cluster.Host, p Prepared) (err error) {
 		case p.Recorded != "":
 			n.State, n.Prepared = Before, p
 		case p.Tag == "":
-			err = fmt.Errorf("%s: prepare: %w", h.Address, errSilent)
+			err = fmt.Errorf("%s: prepare: %w", h.Address, ErrSilent)
 		case p.HostID != n.HostID:
 			err = &strangerError{h.Address, p.HostID, n.HostID}
 		default:
@@ -268,7 +268,7 @@ func (b *backup) upload(ctx context.Context, h cluster.Host) error {
 	b.change(h, func(n *Node) { n.State = Upload })
 	var before Prepared
 	var stored *Stored
-	err := b.phase(ctx, h, lines{
+	err := b.phase(ctx, h, Lines{
 		PreparedSchema: &before,
 		ProgressSchema: func(line []byte) error {
 			var p Progress
@@ -292,7 +292,7 @@ func (b *backup) upload(ctx context.Context, h cluster.Host) error {
 		return nil
 	}
 	if err == nil {
-		err = fmt.Errorf("%s: upload: %w", h.Address, errSilent)
+		err = fmt.Errorf("%s: upload: %w", h.Address, ErrSilent)
 	}
 	return err
 }
@@ -337,7 +337,7 @@ func (b *backup) callOff(ctx context.Context, why error) error {
 	plan := cluster.Plan{Retry: cluster.Retry{Tries: 3}, Log: b.opt.Log}
 	var left []string
 	for _, res := range cluster.Each(ctx, hosts, plan, func(ctx context.Context, h cluster.Host) error {
-		return b.phase(ctx, h, lines{}, "clear", nil)
+		return b.phase(ctx, h, Lines{}, "clear", nil)
 	}) {
 		if res.Err != nil {
 			left = append(left, res.Host.Address)

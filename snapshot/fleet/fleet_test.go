@@ -359,7 +359,7 @@ func TestANodeThatSaysNothingOrNonsenseIsNotDone(t *testing.T) {
 	}
 	s := newSite(t, 3, 3)
 	s.said["ring 10.0.0.1"] = func(cluster.Host) any { return "{}" }
-	if _, err := s.backup(Options{}); !errors.Is(err, errSilent) {
+	if _, err := s.backup(Options{}); !errors.Is(err, ErrSilent) {
 		t.Errorf("ring: %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -75,23 +76,30 @@ type Runner interface {
 	RemoteConfig(cluster.Host) string
 }
 
-// errSilent is a phase that ended well and said nothing of what it is called for.
-var errSilent = errors.New("it did not say what came of it: is it another release of cbk?")
+// ErrSilent is a phase that ended well and said nothing of what it is called for.
+var ErrSilent = errors.New("it did not say what came of it: is it another release of cbk?")
 
-// phase calls cbk node on a host; each line of its output goes to take. It ends where its connection does.
-func phase(ctx context.Context, r Runner, h cluster.Host, take func([]byte) error, words ...string) error {
-	args := slices.Concat([]string{"node", "--leash"}, words, []string{"--config", r.RemoteConfig(h)})
-	err := r.Run(ctx, h, cluster.Command{Args: args, Line: take})
-	if err != nil {
-		return fmt.Errorf("%s: %w", words[0], err)
+// Call is one call of a phase on a node.
+type Call struct {
+	Words []string  // the phase and its arguments; every user of the node can read them
+	Stdin io.Reader // may be nil
+	Lines Lines     // that it prints
+}
+
+// Do calls cbk node on a host. The phase ends where its connection does.
+func Do(ctx context.Context, r Runner, h cluster.Host, call Call) error {
+	args := slices.Concat([]string{"node", "--leash"}, call.Words, []string{"--config", r.RemoteConfig(h)})
+	if err := r.Run(ctx, h, cluster.Command{Args: args, Stdin: call.Stdin, Line: call.Lines.take}); err != nil {
+		return fmt.Errorf("%s: %w", call.Words[0], err)
 	}
 	return nil
 }
 
-// lines takes the lines of a phase by their schema; others are passed over, so that later releases may say more.
-type lines map[string]any
+// Lines say by its schema what becomes of a line: it is decoded into a value, or given to a func([]byte) error. Other lines
+// are passed over, so that later releases may say more.
+type Lines map[string]any
 
-func (l lines) take(b []byte) error {
+func (l Lines) take(b []byte) error {
 	var head struct {
 		Schema string `json:"schema"`
 	}
@@ -108,14 +116,14 @@ func (l lines) take(b []byte) error {
 	}
 }
 
-// ask has a node tell who it is.
-func ask(ctx context.Context, r Runner, h cluster.Host) (*Here, error) {
+// Ask has a node tell who it is.
+func Ask(ctx context.Context, r Runner, h cluster.Host) (*Here, error) {
 	var here Here
-	if err := phase(ctx, r, h, lines{HereSchema: &here}.take, "ring"); err != nil {
+	if err := Do(ctx, r, h, Call{Words: []string{"ring"}, Lines: Lines{HereSchema: &here}}); err != nil {
 		return nil, err
 	}
 	if here.HostID == "" {
-		return nil, fmt.Errorf("%s: ring: %w", h.Address, errSilent)
+		return nil, fmt.Errorf("%s: ring: %w", h.Address, ErrSilent)
 	}
 	return &here, nil
 }
