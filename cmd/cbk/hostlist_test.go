@@ -6,25 +6,23 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gocql/gocql"
 	"github.com/google/go-cmp/cmp"
 
 	"cbk/cassandra/cassandratest"
+	"cbk/cassandra/cluster"
+	"cbk/cassandra/cluster/sshtest"
 	"cbk/cassandra/node"
+	"cbk/cassandra/ring"
 	"cbk/restore"
-	"cbk/restore/whole"
+	"cbk/snapshot/fleet"
 )
-
-// part is one node's order and the rig of the node that it is for.
-type part struct {
-	rig   *rig
-	line  string // with the loan
-	order restore.NodeOrder
-}
 
 // racks has more nodes in one rack than in the other: of two replicas, one in each, the lone node of a rack has every row.
 var racks = []string{"r1", "r2", "r2"}
@@ -49,36 +47,40 @@ func newRacks(t *testing.T, name, dc, repository string, tokens ...string) *trio
 	return all
 }
 
-// TestThreeNodesComeBackByOrdersAndOnThreeOthersByAHostList restores a cluster of two racks in place, every node by an order,
-// and then onto the empty nodes of another cluster, whose data centre and tokens are others.
-func TestThreeNodesComeBackByOrdersAndOnThreeOthersByAHostList(t *testing.T) {
+// TestAClusterComesBackInPlaceAndOnThreeOthersByAHostList backs a cluster of two racks up by SSH, while a node is down and
+// then whole; restores it in place, and then onto the empty nodes of another cluster, whose data centre and tokens are others.
+func TestAClusterComesBackInPlaceAndOnThreeOthersByAHostList(t *testing.T) {
 	source := newRacks(t, "source", "dc1", "", "-9000000000000000000", "-1000000000000000000", "5000000000000000000")
 	first := source.nodes[0]
 	first.ok("init", "--pack-size", "1MiB")
 	first.corners(cassandratest.Version, "{'class': 'NetworkTopologyStrategy', 'dc1': 2}", source.nodes[1:]...)
 	// A read of both replicas makes them alike, also where the update of a view is still under way.
 	monday := first.readCorners(gocql.Quorum)
-	together(first, source.nodes, func(r *rig) error { return r.backup("monday") })
+	desk := source.desk()
+	source.backUpWithoutOne(desk)
 	first.emptyCorners()
-	parts, _ := source.orders(first, "monday", "--in-place")
-	source.carryOut(parts, nil)
+	desk.restored("--in-place")
 	if diff := cmp.Diff(monday, first.readCorners(gocql.Quorum)); diff != "" {
 		t.Errorf("rows after the restore in place (-want +got):\n%s", diff)
 	}
 	tokens := source.tokens()
+	if out := desk.ok("restore-cluster", "monday", "--seed-target", first.node.Address, "--dry-run"); !strings.Contains(out, "in place: ") {
+		t.Errorf("onto its own nodes:\n%s", out)
+	}
 	for _, n := range source.cluster.Nodes {
 		n.Kill() // nothing is asked of it any more
 	}
 
 	target := newRacks(t, "target", "dcx", first.cfg.Repository, "1", "-4000000000000000000", "4000000000000000000")
 	before := target.yamls()
-	list := target.hostList(source, 0, 1, 2)
-	target.nodes[0].fails(exitRefused, []string{"risk", "replicas"}, "node", "orders", "monday", "--map-dc", "dc1=dcx", "--host-list", target.hostList(source, 1, 0, 2))
-	parts, plan := target.orders(target.nodes[0], "monday", "--map-dc", "dc1=dcx", "--host-list", list)
-	if len(plan.Statements) != 1 || !parts[0].order.Seed || parts[1].order.Seed || parts[0].rig != target.nodes[1] {
-		t.Errorf("%d orders, the first %+v; statements %q", len(parts), parts[0].order, plan.Statements)
+	desk = target.desk()
+	toTarget := []string{"--map-dc", "dc1=dcx", "--host-list", target.hostList(source, 0, 1, 2)}
+	desk.fails(exitRefused, []string{"risk", "replicas"}, "restore-cluster", "monday", "--yes", "--map-dc", "dc1=dcx", "--host-list", target.hostList(source, 1, 0, 2))
+	out := desk.ok("restore-cluster", "monday", "--seed-target", target.nodes[2].node.Address, "--map-dc", "dc1=dcx", "--dry-run")
+	if !strings.Contains(out, "another cluster of the same shape") || !strings.Contains(out, `when all are up: ALTER KEYSPACE "corners"`) {
+		t.Errorf("onto other nodes:\n%s", out)
 	}
-	target.carryOut(parts, plan.Statements)
+	desk.restored(toTarget...)
 	target.mustHoldCorners(monday)
 	if diff := cmp.Diff(tokens, target.tokens()); diff != "" {
 		t.Errorf("tokens of the source, and those taken over (-want +got):\n%s", diff)
@@ -90,6 +92,110 @@ func TestThreeNodesComeBackByOrdersAndOnThreeOthersByAHostList(t *testing.T) {
 	}
 }
 
+// clusterDesk is a machine that reaches the nodes of a cluster by SSH. It has a key; the nodes lose theirs with the first restore.
+type clusterDesk struct {
+	*rig
+	all *trio
+}
+
+func (all *trio) desk() *clusterDesk {
+	t, first := all.t, all.nodes[0]
+	t.Helper()
+	lab := sshtest.New(t)
+	key := lab.Key("id", "ed25519", "")
+	lab.Authorize(key)
+	cbk, err := exec.LookPath("cbk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &clusterDesk{rig: &rig{t: t, node: first.node, dir: t.TempDir()}, all: all}
+	d.cfg = config{Repository: first.cfg.Repository, PassphraseFile: first.path("pass"), StateDir: d.path("state")}
+	known := ""
+	for _, r := range all.nodes {
+		s := lab.Start(sshtest.Options{IP: r.node.Address, Env: []string{"PATH=" + os.Getenv("PATH")}})
+		known += s.Line() + "\n"
+		d.cfg.Cluster.Nodes = append(d.cfg.Cluster.Nodes, cluster.NodeConfig{Address: r.node.Address, SSHPort: s.Port, RemoteConfig: r.path("cbk.yaml")})
+	}
+	d.cfg.Cluster.Seed, d.cfg.Cluster.RemoteCbk = first.node.Address, cbk
+	d.cfg.Cluster.SSH = cluster.SSHConfig{User: lab.User, IdentityFiles: []string{key.File}, KnownHosts: d.write("known_hosts", known, 0o600), Config: d.write("ssh_config", "", 0o600)}
+	d.save()
+	return d
+}
+
+// backUpWithoutOne has a cluster back up while a node is down: refused where a range would be missing, and otherwise incomplete
+// until the same command finds the node.
+func (all *trio) backUpWithoutOne(d *clusterDesk) {
+	t, last := all.t, all.nodes[2]
+	t.Helper()
+	if err := last.node.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the node is seen down", func() bool {
+		return slices.ContainsFunc(doc[fleet.Here](all.nodes[0], "node", "ring").Ring.Members, func(m ring.Member) bool { return !m.Up })
+	})
+	d.fails(exitFailed, []string{"too-few-nodes", "system_auth", last.node.Address}, "backup-cluster", "--name", "monday", "--require", "quorum")
+	code, stdout, stderr := d.run("backup-cluster", "--name", "monday", "--require", "none", "--json")
+	var got clusterBackupJSON
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != exitIncomplete || got.Done != 2 || got.Total != 3 || got.Complete || got.Spread <= 0 {
+		t.Fatalf("without a node: exit %d, %v\n%s%s", code, err, stdout, stderr)
+	}
+	if events := strings.Count(stderr, `"schema":"cbk.node-event/1"`); events < 6 {
+		t.Errorf("%d events:\n%s", events, stderr)
+	}
+	if out := d.ok("list"); !strings.Contains(out, "Incomplete [2 of 3 nodes]") {
+		t.Errorf("listed:\n%s", out)
+	}
+	all.start()
+	if out := d.ok("backup-cluster", "--name", "monday", "--parallel-uploads", "1", "--bandwidth", "1GiB"); !strings.Contains(out, "is complete: 3 nodes") || strings.Count(out, "recorded") != 2 {
+		t.Errorf("with the node:\n%s", out)
+	}
+	d.fails(exitUsage, []string{"duplicate-name"}, "backup-cluster", "--name", "monday")
+	if out := d.ok("list"); strings.Contains(out, "Incomplete") {
+		t.Errorf("listed:\n%s", out)
+	}
+	for _, r := range all.nodes {
+		if left := r.snapshots(); len(left) > 0 {
+			t.Errorf("%s has snapshots left: %v", r.node.Address, left)
+		}
+	}
+}
+
+// until waits for what another process does.
+func until(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); !is(); time.Sleep(time.Second) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not in two minutes: %s", what)
+		}
+	}
+}
+
+// restored has a cluster restored whose nodes have no key, and committed.
+func (d *clusterDesk) restored(way ...string) {
+	d.t.Helper()
+	for _, r := range d.all.nodes {
+		r.cfg.PassphraseFile = ""
+		r.save()
+		if code, out, _ := r.run("list"); code == 0 {
+			d.t.Fatalf("it has a key:\n%s", out)
+		}
+	}
+	words := append([]string{"restore-cluster", "monday", "--yes"}, way...)
+	got := doc[clusterRestoreJSON](d.rig, append(words, "--verify", "counts", "--parallel", "2")...)
+	if !got.OK || len(got.Nodes) != 3 {
+		d.t.Errorf("%+v", got)
+	}
+	for _, n := range got.Nodes {
+		if n.Phase != restore.PhaseDone || n.Sampled == 0 || n.Found == 0 || n.Failures > 0 || len(n.Keeps) == 0 {
+			d.t.Errorf("%+v", n)
+		}
+	}
+	if out := d.ok(append(words, "--commit")...); strings.Count(out, "committed") != 3 {
+		d.t.Errorf("committed:\n%s", out)
+	}
+	d.fails(exitUsage, []string{"no restore of backup monday stands"}, append(words, "--rollback")...)
+}
+
 // hostList writes a list in which the i-th node takes the place of the from[i]-th of the source. The second is the seed.
 func (all *trio) hostList(source *trio, from ...int) string {
 	all.t.Helper()
@@ -98,102 +204,6 @@ func (all *trio) hostList(source *trio, from ...int) string {
 		fmt.Fprintf(&text, "%t,%s,%s\n", i == 1, r.node.Address, source.nodes[from[i]].node.Address)
 	}
 	return all.nodes[0].write(fmt.Sprint("hosts", from), text.String(), 0o600)
-}
-
-// orders are those of a backup for the nodes, as the coordinator plans them.
-func (all *trio) orders(coordinator *rig, backup string, args ...string) (parts []part, plan restore.ClusterPlan) {
-	all.t.Helper()
-	code, stdout, stderr := coordinator.run(append([]string{"node", "orders", backup}, args...)...)
-	if code != 0 {
-		all.t.Fatalf("orders: exit %d\n%s", code, stderr)
-	}
-	for line := range strings.Lines(stderr) {
-		if strings.HasPrefix(line, "{") {
-			if err := json.Unmarshal([]byte(line), &plan); err != nil {
-				all.t.Fatal(err)
-			}
-		}
-	}
-	for line := range strings.Lines(stdout) {
-		p := part{line: line}
-		if err := json.Unmarshal([]byte(line), &p.order); err != nil {
-			all.t.Fatal(err)
-		}
-		i := slices.IndexFunc(all.nodes, func(r *rig) bool { return r.node.Address == p.order.Target })
-		if i < 0 {
-			all.t.Fatalf("an order for %s", p.order.Target)
-		}
-		p.rig = all.nodes[i]
-		parts = append(parts, p)
-	}
-	if len(parts) != 3 || plan.ID == "" || len(plan.Risks) > 0 {
-		all.t.Fatalf("%d orders, plan %+v", len(parts), plan)
-	}
-	return parts, plan
-}
-
-// carryOut does what a coordinator does: each phase on all nodes that have no key, seeds first where Cassandra starts, and
-// the statements of the plan on one node when all are up.
-func (all *trio) carryOut(parts []part, statements []string) {
-	all.t.Helper()
-	orders := make(map[*rig]part)
-	var seeds, others []*rig
-	for _, p := range parts {
-		orders[p.rig] = p
-		if p.order.Seed {
-			seeds = append(seeds, p.rig)
-		} else {
-			others = append(others, p.rig)
-		}
-		p.rig.withoutKey(all.t)
-	}
-	first := all.nodes[0]
-	together(first, all.nodes, func(r *rig) error { return r.nodePhase(restore.PhaseFetched, orders[r].line, "fetch") })
-	phase := func(rigs []*rig, name string, then restore.Phase) {
-		all.t.Helper()
-		together(first, rigs, func(r *rig) error { return r.nodePhase(then, "", name, orders[r].order.Order.ID) })
-	}
-	phase(all.nodes, "switch", restore.PhaseStart)
-	phase(seeds, "start", restore.PhaseVerify)
-	phase(others, "start", restore.PhaseVerify)
-	all.start() // a change of the schema reaches the nodes that see one another up
-	first.cql(func(s *gocql.Session) error {
-		for _, stmt := range statements {
-			if err := s.Query(strings.TrimSuffix(stmt, ";")).Exec(); err != nil {
-				return fmt.Errorf("%s: %w", stmt, err)
-			}
-		}
-		return nil
-	})
-	phase(all.nodes, "verify", restore.PhaseDone)
-	phase(all.nodes, "commit", restore.PhaseCommitted)
-}
-
-// withoutKey takes the key from the configuration of a node.
-func (r *rig) withoutKey(t *testing.T) {
-	t.Helper()
-	r.cfg.PassphraseFile = ""
-	r.save()
-	if code, out, _ := r.run("list"); code == 0 {
-		t.Fatalf("it has a key:\n%s", out)
-	}
-}
-
-// nodePhase runs a phase of a cluster's restore on a node, which must come to another by it.
-func (r *rig) nodePhase(then restore.Phase, stdin string, args ...string) error {
-	cmd := r.command(append([]string{"node"}, args...)...)
-	cmd.Stdin = strings.NewReader(stdin)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	var got whole.PhaseLine
-	if err == nil {
-		err = json.Unmarshal(out, &got)
-	}
-	if err != nil || got.Phase != then {
-		return fmt.Errorf("%s: phase %q, want %q: %w\n%s", args[0], got.Phase, then, err, &stderr)
-	}
-	return nil
 }
 
 // mustHoldCorners reads the rows of the lone node of its rack with the others down, then those of the others, and in the end
