@@ -269,7 +269,7 @@ type StoppedError struct {
 
 // Error says where the nodes are and what comes next.
 func (e *StoppedError) Error() string {
-	s := fmt.Sprintf("restore %s stopped at %s: %v", e.ID, e.Phase, e.Err)
+	s := fmt.Sprintf("restore %s stopped: %v", e.ID, e.Err)
 	if !e.Changed {
 		return s + "; nothing was changed on any node: run the command again to go on, or with --rollback to remove what was fetched"
 	}

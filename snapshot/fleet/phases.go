@@ -88,7 +88,7 @@ type Call struct {
 
 // Do calls cbk node on a host. The phase ends where its connection does.
 func Do(ctx context.Context, r Runner, h cluster.Host, call Call) error {
-	args := slices.Concat([]string{"node", "--leash"}, call.Words, []string{"--config", r.RemoteConfig(h)})
+	args := slices.Concat([]string{"node", "--leash", call.Words[0], "--config", r.RemoteConfig(h)}, call.Words[1:])
 	if err := r.Run(ctx, h, cluster.Command{Args: args, Stdin: call.Stdin, Line: call.Lines.take}); err != nil {
 		return fmt.Errorf("%s: %w", call.Words[0], err)
 	}
