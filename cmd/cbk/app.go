@@ -110,7 +110,11 @@ func permute(args []string, commands []*cli.Command) []string {
 		return args
 	}
 	if len(commands[i].Subcommands) > 0 {
-		return append(args[:1:1], permute(args[1:], commands[i].Subcommands)...)
+		own := 2 // flags of a group of commands stand before the command, and take no values
+		for own < len(args) && strings.HasPrefix(args[own], "-") {
+			own++
+		}
+		return append(args[:own-1:own-1], permute(args[own-1:], commands[i].Subcommands)...)
 	}
 	takesValue := make(map[string]bool)
 	for _, f := range commands[i].Flags {

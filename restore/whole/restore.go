@@ -170,7 +170,7 @@ func (w *work) change(i int, do func(*Node)) {
 // do calls a phase on a node.
 func (w *work) do(ctx context.Context, i int, phase string, flags []string) error {
 	part := w.opt.Parts[i]
-	call := fleet.Call{Words: append([]string{phase, w.opt.ID}, flags...)}
+	call := fleet.Call{Words: slices.Concat([]string{phase}, flags, []string{w.opt.ID})}
 	if phase == "fetch" {
 		if w.opt.Ready != nil {
 			if err := w.opt.Ready(ctx, part.Host); err != nil {
