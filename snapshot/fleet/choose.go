@@ -16,8 +16,6 @@ type Filter struct {
 	Nodes []string // addresses or host ids
 }
 
-func (f Filter) empty() bool { return len(f.DCs)+len(f.Racks)+len(f.Nodes) == 0 }
-
 func (f Filter) passes(m ring.Member) bool {
 	return passes(f.DCs, m.DC) && passes(f.Racks, m.Rack, m.DC+":"+m.Rack) && passes(f.Nodes, m.Address, m.HostID)
 }
