@@ -76,7 +76,7 @@ const (
 
 const (
 	everyRow     = "cmd/cbk/releases_test.go:TestRowsOfEveryReleaseComeBack"
-	threeOthers  = "cmd/cbk/hostlist_test.go:TestThreeNodesComeBackByOrdersAndOnThreeOthersByAHostList"
+	threeOthers  = "cmd/cbk/hostlist_test.go:TestAClusterComesBackInPlaceAndOnThreeOthersByAHostList"
 	sharedNode   = "cmd/cbk/e2e_test.go:TestMondayComesBackRowByRowAfterCompactionAndTruncation"
 	oldFiles     = "cmd/cbk/oldreleases_test.go:TestFilesOfReleasesThatDoNotRunHereComeBack"
 	stoppedNode  = "cassandra/offline/real_test.go:TestAStoppedNodeSaysWhatItSaidWhileItRan"
