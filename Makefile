@@ -72,8 +72,8 @@ fuzz:
 		$(GO) test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; done; done
 
 # What the tests run beside Go: a JDK 17 and Maven, which fetches Cassandra, pip, which fetches a Java 11 for old
-# releases of it, npm, which fetches Azurite, and OpenSSH's server with its ssh-agent. As root on
-# Debian or Ubuntu they are installed; elsewhere the missing ones are named.
+# releases of it, npm, which fetches Azurite, OpenSSH's server with its ssh-agent, and systemd-analyze,
+# which reads the units of deploy/. As root on Debian or Ubuntu they are installed; elsewhere the missing ones are named.
 deps:
 	@missing=; \
 	java -version 2>&1 | grep -q 'version "17' || missing="openjdk-17-jdk-headless"; \
@@ -81,6 +81,7 @@ deps:
 	python3 -m pip --version >/dev/null 2>&1 || missing="$$missing python3-pip"; \
 	command -v npm >/dev/null || missing="$$missing npm"; \
 	PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v sshd >/dev/null || missing="$$missing openssh-server"; \
+	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
 	test -z "$$missing" && exit 0; \
 	if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
 		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing; \
