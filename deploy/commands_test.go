@@ -61,10 +61,12 @@ func unitLines(unit string) (lines []string) {
 	return lines
 }
 
-// cronLines are the command lines of a file for /etc/cron.d, without times and user.
+// cronLines are the command lines of a file for /etc/cron.d, without times and user. Cron ends a command at a % that has no
+// backslash.
 func cronLines(table string) (lines []string) {
 	for _, m := range regexp.MustCompile(`(?m)^[0-9*](?:\S+)?(?: \S+){4} [a-z]+ (.*)$`).FindAllStringSubmatch(table, -1) {
-		lines = append(lines, strings.ReplaceAll(m[1], `\%`, "%"))
+		command, _, _ := strings.Cut(strings.ReplaceAll(m[1], `\%`, "\x00"), "%")
+		lines = append(lines, strings.ReplaceAll(command, "\x00", "%"))
 	}
 	return lines
 }
