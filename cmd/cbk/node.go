@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"cbk/cassandra/cluster"
+	"cbk/cassandra/node"
 	"cbk/cassandra/ring"
 	"cbk/restore"
 	"cbk/restore/prove"
@@ -80,6 +81,28 @@ func nodePhase(c *cli.Context, action func(*cli.Context, *restore.Job) error) er
 	if err != nil {
 		return err
 	}
+	return onNode(c, func(s *session, n *node.Node) (err error) {
+		opt := restore.Options{Host: n, StateDir: s.cfg.StateDir, Log: s.log, FileSchema: s.fileSchema}
+		if opt.Verify, err = verification(c); err != nil {
+			return err
+		}
+		job, err := begun(opt, id)
+		if err != nil {
+			return err
+		}
+		defer job.Close()
+		var report *prove.Report
+		if action != nil {
+			err = action(c, job)
+		} else if job.Journal.Phase != restore.PhaseDone {
+			report, err = job.Check(c.Context)
+		}
+		return errors.Join(err, printPhase(c, job.Journal, report))
+	})
+}
+
+// onNode works with the node of this machine alone: it opens no repository.
+func onNode(c *cli.Context, do func(*session, *node.Node) error) error {
 	s, err := openLocal(c)
 	if err != nil {
 		return err
@@ -89,22 +112,7 @@ func nodePhase(c *cli.Context, action func(*cli.Context, *restore.Job) error) er
 		return err
 	}
 	defer n.Close()
-	opt := restore.Options{Host: n, StateDir: s.cfg.StateDir, Log: s.log, FileSchema: s.fileSchema}
-	if opt.Verify, err = verification(c); err != nil {
-		return err
-	}
-	job, err := begun(opt, id)
-	if err != nil {
-		return err
-	}
-	defer job.Close()
-	var report *prove.Report
-	if action != nil {
-		err = action(c, job)
-	} else if job.Journal.Phase != restore.PhaseDone {
-		report, err = job.Check(c.Context)
-	}
-	return errors.Join(err, printPhase(c, job.Journal, report))
+	return do(s, n)
 }
 
 // maxOrder bounds what fetch reads: an order, and a loan of at most 4 MiB in base64.
@@ -181,21 +189,14 @@ func nodeAlter(c *cli.Context) error {
 	if !in.Scan() || json.Unmarshal(in.Bytes(), &statements) != nil {
 		return usageError("standard input is no list of statements in a line of JSON")
 	}
-	s, err := openLocal(c)
-	if err != nil {
-		return err
-	}
-	n, err := s.node()
-	if err != nil {
-		return err
-	}
-	defer n.Close()
-	for _, stmt := range statements {
-		if err := n.Execute(c.Context, strings.TrimSuffix(stmt, ";")); err != nil {
-			return err
+	return onNode(c, func(_ *session, n *node.Node) error {
+		for _, stmt := range statements {
+			if err := n.Execute(c.Context, strings.TrimSuffix(stmt, ";")); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // nodeJob is the job of an order, which may have been begun before.

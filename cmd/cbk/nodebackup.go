@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"cbk/cassandra/node"
 	"cbk/repo/store"
 	"cbk/snapshot"
 	"cbk/snapshot/fleet"
@@ -38,24 +39,17 @@ func nodeRing(c *cli.Context) error {
 	if err := none(c); err != nil {
 		return err
 	}
-	s, err := openLocal(c)
-	if err != nil {
-		return err
-	}
-	n, err := s.node()
-	if err != nil {
-		return err
-	}
-	defer n.Close()
-	id, err := n.Identity(c.Context)
-	if err != nil {
-		return err
-	}
-	r, err := n.Ring(c.Context)
-	if err != nil {
-		return err
-	}
-	return printJSON(c.App.Writer, fleet.Here{Schema: fleet.HereSchema, HostID: id.HostID, Name: id.Name, Address: id.Address, Release: id.Version, Ring: r})
+	return onNode(c, func(_ *session, n *node.Node) error {
+		id, err := n.Identity(c.Context)
+		if err != nil {
+			return err
+		}
+		r, err := n.Ring(c.Context)
+		if err != nil {
+			return err
+		}
+		return printJSON(c.App.Writer, fleet.Here{Schema: fleet.HereSchema, HostID: id.HostID, Name: id.Name, Address: id.Address, Release: id.Version, Ring: r})
+	})
 }
 
 func nodePrepare(c *cli.Context) error {
@@ -127,20 +121,12 @@ func nodeUpload(c *cli.Context) error {
 }
 
 func nodeClear(c *cli.Context) error {
-	s, err := openLocal(c)
-	if err != nil {
-		return err
-	}
-	n, err := s.node()
-	if err != nil {
-		return err
-	}
-	defer n.Close()
-	var src snapshot.Source = n
-	if err := s.clearPrepared(c, src, c.String("name")); err != nil {
-		return err
-	}
-	return printJSON(c.App.Writer, fleet.Prepared{Schema: fleet.PreparedSchema, Backup: c.String("name")})
+	return onNode(c, func(s *session, n *node.Node) error {
+		if err := s.clearPrepared(c, n, c.String("name")); err != nil {
+			return err
+		}
+		return printJSON(c.App.Writer, fleet.Prepared{Schema: fleet.PreparedSchema, Backup: c.String("name")})
+	})
 }
 
 // eventsEvery is the time between two lines of progress: a coordinator draws them.
