@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// maxOutput bounds what is read of a command's output. nodetool status
-	// writes some 120 bytes per member.
-	maxOutput = 8 << 20
+	// maxOutput bounds what is read of a command's output. nodetool ring writes
+	// some 150 bytes a token: 1,000 nodes of 256 are 38 MB.
+	maxOutput = 64 << 20
 	// keptOutput is the end of the output that a CommandError keeps.
 	keptOutput = 4 << 10
 	// killAfter is how long a cancelled command may take to end by itself.

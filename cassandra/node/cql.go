@@ -139,7 +139,15 @@ func (n *Node) session(ctx context.Context) (*gocql.Session, error) {
 	if n.open != nil {
 		return n.open, nil
 	}
-	s, err := n.connect(ctx)
+	var s *gocql.Session
+	var err error
+	if !n.silent {
+		s, err = n.connect(ctx)
+		n.silent = err != nil && ctx.Err() == nil && n.cqlIsOff(ctx)
+	}
+	if n.silent {
+		return nil, fmt.Errorf("cannot reach CQL at %s: %w; nodetool enablebinary turns it on", n.address(), ErrNoCQL)
+	}
 	n.open = s
 	return s, err
 }
@@ -148,6 +156,7 @@ func (n *Node) session(ctx context.Context) (*gocql.Session, error) {
 func (n *Node) drop() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.silent = false
 	if n.open != nil {
 		n.open.Close()
 		n.open = nil

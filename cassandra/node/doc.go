@@ -13,7 +13,8 @@
 //
 // Three ways lead to a node, and none of them needs another: its files, which
 // work while it is down; CQL, for identity, schema and tokens; and nodetool, for
-// snapshots and for which members are up.
+// snapshots and for which members are up. Where CQL is off, which gives [ErrNoCQL],
+// nodetool tells identity and tokens too, by methods that begin with Told.
 //
 // Invariants. CQL speaks to the configured host and port only, whatever other
 // addresses the cluster tells. Nothing in a snapshot directory is silently left

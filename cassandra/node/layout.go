@@ -38,6 +38,8 @@ type Layout struct {
 	// NumTokens is num_tokens: 1 where the file does not give it, 0 where what it
 	// gives is no number.
 	NumTokens int
+	// NoCQL is start_native_transport: false.
+	NoCQL bool
 }
 
 type cassandraYAML struct {
@@ -50,6 +52,7 @@ type cassandraYAML struct {
 	CDCRaw      string   `yaml:"cdc_raw_directory"`
 	StorageMode string   `yaml:"storage_compatibility_mode"`
 	NumTokens   string   `yaml:"num_tokens"`
+	CQL         *bool    `yaml:"start_native_transport"`
 }
 
 func readLayout(path string) (Layout, error) {
@@ -80,6 +83,7 @@ func (y cassandraYAML) layout() Layout {
 		ClusterName: y.ClusterName,
 		StorageMode: y.StorageMode,
 		NumTokens:   1,
+		NoCQL:       y.CQL != nil && !*y.CQL,
 	}
 	if y.NumTokens != "" {
 		l.NumTokens, _ = strconv.Atoi(y.NumTokens)

@@ -46,8 +46,9 @@ type Node struct {
 	layout   Layout
 	pageRows int
 
-	mu   sync.Mutex
-	open *gocql.Session // nil until the first query, and again after a failure
+	mu     sync.Mutex
+	open   *gocql.Session // nil until the first query, and again after a failure
+	silent bool           // CQL is off, said nodetool
 
 	warned sync.Map // configuration keys that were warned of
 }

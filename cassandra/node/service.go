@@ -38,14 +38,18 @@ func (n *Node) StartCassandra(ctx context.Context) error {
 	return err
 }
 
-// Answers tells whether the node answers a query at this moment.
-func (n *Node) Answers(ctx context.Context) bool { return n.ping(ctx) == nil }
+// Answers tells whether the node answers at this moment: a query or, where CQL is off, nodetool.
+func (n *Node) Answers(ctx context.Context) bool { return n.ping(ctx) == nil || n.cqlIsOff(ctx) }
 
-// WaitUp waits until the node answers CQL or the context ends.
+// WaitUp waits until the node answers CQL or the context ends. Where cassandra.yaml has start_native_transport: false, a
+// node that has joined the ring is up: the other ways to turn CQL off do not outlive a start.
 func (n *Node) WaitUp(ctx context.Context) error {
 	n.drop()
 	for pause := firstRetry; ; pause = min(2*pause, lastRetry) {
 		err := n.ping(ctx)
+		if err != nil && n.layout.NoCQL {
+			err = n.joined(ctx)
+		}
 		if err == nil {
 			return nil
 		}

@@ -40,7 +40,7 @@ func (n *Node) ring(dirs []node.TableDir) (ring.Ring, error) {
 		return ring.Ring{}, err
 	}
 	r := ring.Ring{
-		Cluster: id.Cluster, Partitioner: id.Partitioner, Replication: make(map[string]map[string]string),
+		Cluster: id.Cluster, Partitioner: id.Partitioner,
 		Members: []ring.Member{{HostID: id.HostID, Address: id.Address, DC: id.DC, Rack: id.Rack, State: ring.Normal, Tokens: id.Tokens}},
 	}
 	for _, p := range peers {
@@ -48,13 +48,20 @@ func (n *Node) ring(dirs []node.TableDir) (ring.Ring, error) {
 			r.Members = append(r.Members, p)
 		}
 	}
-	for _, k := range keyspaces {
-		if options, ok := k["replication"].(map[string]string); ok {
-			r.Replication[text(k, "keyspace_name")] = options
-		}
-	}
+	r.Replication = replication(keyspaces)
 	r.Sort()
 	return r, nil
+}
+
+// replication reads the options of each keyspace from the rows of system_schema.keyspaces.
+func replication(keyspaces []schema.Row) map[string]map[string]string {
+	all := make(map[string]map[string]string)
+	for _, k := range keyspaces {
+		if options, ok := k["replication"].(map[string]string); ok {
+			all[text(k, "keyspace_name")] = options
+		}
+	}
+	return all
 }
 
 // peers reads the other members: from peers_v2, which 4.0 made, or from peers where that has none. A row without a host id

@@ -44,9 +44,11 @@ func newSchema(sys schema.System) (node.Schema, error) {
 }
 
 // System reads the rows of system_schema.
-func (n *Node) System(ctx context.Context) (schema.System, error) {
+func (n *Node) System(ctx context.Context) (schema.System, error) { return readSystem(ctx, n.layout) }
+
+func readSystem(ctx context.Context, l node.Layout) (schema.System, error) {
 	var sys schema.System
-	dirs, err := node.LiveTables(n.layout)
+	dirs, err := node.LiveTables(l)
 	if err != nil {
 		return sys, err
 	}
@@ -125,9 +127,11 @@ func (n *Node) Roles(ctx context.Context) (node.Roles, error) {
 }
 
 // Access reads the rows of system_auth. Before 2.2 there was no table of roles.
-func (n *Node) Access(ctx context.Context) (schema.Access, error) {
+func (n *Node) Access(ctx context.Context) (schema.Access, error) { return readAccess(ctx, n.layout) }
+
+func readAccess(ctx context.Context, l node.Layout) (schema.Access, error) {
 	var access schema.Access
-	dirs, err := node.LiveTables(n.layout)
+	dirs, err := node.LiveTables(l)
 	if err != nil {
 		return access, err
 	}

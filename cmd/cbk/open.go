@@ -16,7 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
-	"cbk/cassandra/node"
+	"cbk/cassandra/offline"
 	"cbk/repo"
 	"cbk/repo/roles"
 	"cbk/repo/store"
@@ -121,7 +121,8 @@ func (s *session) close(err *error) {
 	*err = errors.Join(s.advise(*err), s.unrecorded, s.repo.Close())
 }
 
-func (s *session) node() (*node.Node, error) { return node.New(s.cfg.node(), s.log) }
+// node is the one of this machine, which runs.
+func (s *session) node() (*offline.Running, error) { return offline.NewRunning(s.cfg.node(), s.log) }
 
 // unlock returns what opens the repository: key file, passphrase file, key management service or recovery key as
 // configured, else CBK_PASSPHRASE, else a passphrase asked for on a terminal.
