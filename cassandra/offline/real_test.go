@@ -38,6 +38,7 @@ func TestAStoppedNodeSaysWhatItSaidWhileItRan(t *testing.T) {
 				DCs: []string{"north"}, Racks: []string{"r7"}, ExtraYAML: tt.yaml})
 			n := c.Nodes[0]
 			running := ask(t, n, tt.release)
+			compareWithoutCQL(t, n)
 			if _, err := offline.New(n.Config(), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), n.Address) {
 				t.Errorf("a node that runs: %v", err)
 			}
