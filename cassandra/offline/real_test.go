@@ -38,7 +38,9 @@ func TestAStoppedNodeSaysWhatItSaidWhileItRan(t *testing.T) {
 				DCs: []string{"north"}, Racks: []string{"r7"}, ExtraYAML: tt.yaml})
 			n := c.Nodes[0]
 			running := ask(t, n, tt.release)
-			compareWithoutCQL(t, n)
+			if !strings.HasPrefix(tt.release, "3.") { // its own nodetool runs on no Java from 9 on, and a later one does not describe its cluster
+				compareWithoutCQL(t, n)
+			}
 			if _, err := offline.New(n.Config(), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), n.Address) {
 				t.Errorf("a node that runs: %v", err)
 			}
