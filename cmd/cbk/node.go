@@ -13,7 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"cbk/cassandra/cluster"
-	"cbk/cassandra/node"
+	"cbk/cassandra/offline"
 	"cbk/cassandra/ring"
 	"cbk/restore"
 	"cbk/restore/prove"
@@ -81,7 +81,7 @@ func nodePhase(c *cli.Context, action func(*cli.Context, *restore.Job) error) er
 	if err != nil {
 		return err
 	}
-	return onNode(c, func(s *session, n *node.Node) (err error) {
+	return onNode(c, func(s *session, n *offline.Running) (err error) {
 		opt := restore.Options{Host: n, StateDir: s.cfg.StateDir, Log: s.log, FileSchema: s.fileSchema}
 		if opt.Verify, err = verification(c); err != nil {
 			return err
@@ -102,7 +102,7 @@ func nodePhase(c *cli.Context, action func(*cli.Context, *restore.Job) error) er
 }
 
 // onNode works with the node of this machine alone: it opens no repository.
-func onNode(c *cli.Context, do func(*session, *node.Node) error) error {
+func onNode(c *cli.Context, do func(*session, *offline.Running) error) error {
 	s, err := openLocal(c)
 	if err != nil {
 		return err
@@ -189,7 +189,7 @@ func nodeAlter(c *cli.Context) error {
 	if !in.Scan() || json.Unmarshal(in.Bytes(), &statements) != nil {
 		return usageError("standard input is no list of statements in a line of JSON")
 	}
-	return onNode(c, func(_ *session, n *node.Node) error {
+	return onNode(c, func(_ *session, n *offline.Running) error {
 		for _, stmt := range statements {
 			if err := n.Execute(c.Context, strings.TrimSuffix(stmt, ";")); err != nil {
 				return err

@@ -10,7 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"cbk/cassandra/node"
+	"cbk/cassandra/offline"
 	"cbk/repo/store"
 	"cbk/snapshot"
 	"cbk/snapshot/fleet"
@@ -39,7 +39,7 @@ func nodeRing(c *cli.Context) error {
 	if err := none(c); err != nil {
 		return err
 	}
-	return onNode(c, func(_ *session, n *node.Node) error {
+	return onNode(c, func(_ *session, n *offline.Running) error {
 		id, err := n.Identity(c.Context)
 		if err != nil {
 			return err
@@ -121,7 +121,7 @@ func nodeUpload(c *cli.Context) error {
 }
 
 func nodeClear(c *cli.Context) error {
-	return onNode(c, func(s *session, n *node.Node) error {
+	return onNode(c, func(s *session, n *offline.Running) error {
 		if err := s.clearPrepared(c, n, c.String("name")); err != nil {
 			return err
 		}
