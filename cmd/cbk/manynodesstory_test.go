@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cbk/cassandra/cassandratest/standin"
+	"cbk/cassandra/ring"
 	"cbk/restore"
 )
 
@@ -168,7 +169,7 @@ func (m *manyNodes) mustLack(doc clusterBackupJSON, lacks *manyNode, state strin
 
 func (m *manyNodes) mustHaveAll(doc clusterBackupJSON) {
 	m.t.Helper()
-	if !doc.Complete || doc.Done != len(m.source) || doc.Total != len(m.source) || doc.Restorable.String() != "all" {
+	if !doc.Complete || doc.Done != len(m.source) || doc.Total != len(m.source) || doc.Restorable != ring.All {
 		m.t.Errorf("%d of %d nodes, restorable at %s", doc.Done, doc.Total, doc.Restorable)
 	}
 }
@@ -207,7 +208,7 @@ func (m *manyNodes) requests(doc clusterBackupJSON) {
 	for _, n := range doc.Nodes {
 		source, stored = source+n.Source, stored+n.Stored
 	}
-	m.t.Logf("the last backup of %d nodes: requests %v, %d MiB of files, %d MiB new, %d MiB put", len(m.source), sum, source>>20, bytesOf(doc)>>20, stored>>20)
+	m.t.Logf("the last backup of %d nodes: requests %v, %s of files, %s new, %s put", len(m.source), sum, size(source), size(bytesOf(doc)), size(stored))
 	if sum["put"] < len(m.source)-1 {
 		m.t.Errorf("requests %v", sum)
 	}
