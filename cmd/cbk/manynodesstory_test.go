@@ -217,11 +217,7 @@ func (m *manyNodes) requests(doc clusterBackupJSON) {
 // restored brings the last backup onto the target, each node in the place of one of the same rack, and commits it.
 func (m *manyNodes) restored(parallel string) {
 	m.t.Helper()
-	hosts := ""
-	for i, n := range m.target {
-		hosts += fmt.Sprintf("%t,%s,%s\n", i < 3, n.Address, m.source[i].Address)
-	}
-	words := []string{"restore-cluster", "tuesday", "--host-list", m.write("hosts", hosts, 0o600), "--key-file", m.path("reader.key"), "--verify", "hashes", "--parallel", parallel, "--yes", "--json"}
+	words := m.restoreWords(parallel)
 	got := end[clusterRestoreJSON](m, m.coordinate(nil, words...), 0)
 	if !got.OK || len(got.Nodes) != len(m.target) {
 		m.t.Errorf("%t, %d nodes", got.OK, len(got.Nodes))
@@ -250,6 +246,16 @@ func (m *manyNodes) restored(parallel string) {
 	if o := m.coordinate(nil, append(words, "--commit")...); o.code != 0 {
 		m.t.Error(tail(o.stdout), tail(o.stderr))
 	}
+}
+
+// restoreWords are the command that restores the last backup.
+func (m *manyNodes) restoreWords(parallel string) []string {
+	m.t.Helper()
+	hosts := ""
+	for i, n := range m.target {
+		hosts += fmt.Sprintf("%t,%s,%s\n", i < 3, n.Address, m.source[i].Address)
+	}
+	return []string{"restore-cluster", "tuesday", "--host-list", m.write("hosts", hosts, 0o600), "--key-file", m.path("reader.key"), "--verify", "hashes", "--parallel", parallel, "--yes", "--json"}
 }
 
 // tableOf hashes the files of the table that differs from node to node.
