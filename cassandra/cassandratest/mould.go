@@ -23,7 +23,7 @@ const (
 
 // mouldRows fill MouldSSTables files of a MiB of plain rows, some 2 KiB each.
 const (
-	mouldRows = 200_000
+	mouldRows = 330_000
 	// MouldSSTables is how many SSTables a mould has at the least: two for each of 180 nodes.
 	MouldSSTables = 360
 )
@@ -68,8 +68,8 @@ func readMould(dir string) (m Mould, err error) {
 	for _, f := range files {
 		m.SSTables = append(m.SSTables, strings.TrimSuffix(f, "Data.db"))
 	}
-	if len(m.SSTables) < MouldSSTables {
-		return m, fmt.Errorf("%d SSTables, %w", len(m.SSTables), err)
+	if err != nil || len(m.SSTables) < MouldSSTables {
+		return m, fmt.Errorf("%d SSTables, too few: %v", len(m.SSTables), err)
 	}
 	slices.Sort(m.SSTables)
 	return m, nil
@@ -81,12 +81,12 @@ func makeMould(ctx context.Context, dir string) error {
 		return err
 	}
 	defer os.RemoveAll(work)
-	c, err := New(work, Options{Cluster: "mould", Vnodes: 16, DCs: MouldDCs[:1], ExtraYAML: []string{"storage_compatibility_mode: NONE"}})
+	c, err := New(work, Options{Nodes: len(MouldDCs), Cluster: "mould", Vnodes: 16, DCs: MouldDCs, ExtraYAML: []string{"storage_compatibility_mode: NONE"}})
 	if err != nil {
 		return err
 	}
 	defer c.Stop()
-	if err := makeSchema(ctx, c.Nodes[0]); err != nil {
+	if err := makeSchema(ctx, c); err != nil {
 		return err
 	}
 	if err := os.CopyFS(filepath.Join(dir, "data"), os.DirFS(c.Nodes[0].path("data/data"))); err != nil {
@@ -96,14 +96,9 @@ func makeMould(ctx context.Context, dir string) error {
 	return err
 }
 
-// makeSchema has a node make the schema and stops it in order. Cassandra takes no data centre in a replication that it knows
-// no node of; a node that has peers in its system tables knows these from its next start on, as nodes that are down.
-func makeSchema(ctx context.Context, n *Node) error {
-	var peers []string
-	for i, dc := range MouldDCs[1:] {
-		peers = append(peers, fmt.Sprintf("INSERT INTO system.peers_v2 (peer, peer_port, data_center, host_id, rack, tokens) VALUES ('127.0.9.%d', 7000, '%s', 00000000-0000-4000-8000-00000000000%[1]d, 'rack1', {'%[3]d'})",
-			i+1, dc, i+1))
-	}
+// makeSchema has a cluster make the schema and stops it in order. A node of each data centre is needed: Cassandra takes no
+// data centre in a replication that it knows no node of.
+func makeSchema(ctx context.Context, c *Cluster) error {
 	replication := "{'class': 'NetworkTopologyStrategy'"
 	for _, dc := range MouldDCs {
 		replication += fmt.Sprintf(", '%s': 3", dc)
@@ -115,13 +110,13 @@ func makeSchema(ctx context.Context, n *Node) error {
 	for _, k := range []string{"system_auth", "system_distributed", "system_traces"} {
 		statements = append(statements, "ALTER KEYSPACE "+k+" WITH replication = "+replication)
 	}
-	for _, round := range [][]string{peers, statements} {
-		if err := n.Start(ctx); err != nil {
-			return err
-		}
-		if err := n.execute(round); err != nil {
-			return err
-		}
+	if err := c.Start(ctx); err != nil {
+		return err
+	}
+	if err := c.Nodes[0].execute(statements); err != nil {
+		return err
+	}
+	for _, n := range c.Nodes {
 		if err := n.Stop(ctx); err != nil {
 			return err
 		}
