@@ -12,6 +12,9 @@ import (
 	"cbk/snapshot/fleet"
 )
 
+// maxAsked is how many nodes are asked for the ring before a cluster counts as down: each that does not answer takes its time.
+const maxAsked = 5
+
 // findTarget asks the nodes that are restored onto for their ring, and settles the way where the user left it open.
 func (r *clusterRestore) findTarget() error {
 	var err error
@@ -27,7 +30,7 @@ func (r *clusterRestore) findTarget() error {
 		return r.ringOfToday()
 	}
 	// A clone by a list: any of its nodes knows the racks. Where none answers, the planner says what cannot be told.
-	for _, p := range r.in.Hosts {
+	for _, p := range r.in.Hosts[:min(maxAsked, len(r.in.Hosts))] {
 		var here *fleet.Here
 		if here, err = r.askRing(p.Target); err == nil {
 			r.in.Target = here.Ring
@@ -56,8 +59,7 @@ func (r *clusterRestore) ringOfToday() error {
 			seeds = append(seeds, m.Address)
 		}
 	}
-	// A few tell of a cluster whether it runs; each that does not answer takes its time.
-	for _, seed := range seeds[:min(3, len(seeds))] {
+	for _, seed := range seeds[:min(maxAsked, len(seeds))] {
 		here, err := r.askRing(seed)
 		if err == nil {
 			r.in.Target = here.Ring

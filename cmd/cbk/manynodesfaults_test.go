@@ -64,9 +64,7 @@ func (m *manyNodes) snapshotsLeft() (left []string) {
 // gives the same command again goes on.
 func TestACoordinatorThatIsKilledIsFollowedByAnother(t *testing.T) {
 	m := newManyNodes(t, 6, t.TempDir()+"/repo")
-	for _, n := range m.source {
-		m.give(n)
-	}
+	m.giveAll()
 	backup := []string{"backup-cluster", "--name", "tuesday", "--parallel-uploads", "2", "--json"}
 	for _, state := range []string{"snapshot", "ready", "upload", "done"} {
 		m.killedAt(state, backup...)
@@ -86,9 +84,20 @@ func TestACoordinatorThatIsKilledIsFollowedByAnother(t *testing.T) {
 			ids[id] = true
 		}
 	}
+	swapped := m.write("swapped", strings.NewReplacer(m.source[0].Address, m.source[3].Address, m.source[3].Address, m.source[0].Address).Replace(m.hostsOf()), 0o600)
+	m.fails(exitUsage, []string{"take the place of"}, "restore-cluster", "tuesday", "--host-list", swapped, "--key-file", m.path("reader.key"), "--yes")
 	m.restored("2")
 	if len(ids) != 1 {
 		t.Errorf("restores were begun: %v", ids)
+	}
+}
+
+// giveAll gives every node of the source two SSTables.
+func (m *manyNodes) giveAll() {
+	m.t.Helper()
+	for _, n := range m.source {
+		m.give(n)
+		m.give(n)
 	}
 }
 
@@ -130,13 +139,11 @@ func TestACutConnectionIsNoFailedNode(t *testing.T) {
 // It needs the right to mount; without it, it fails rather than be skipped.
 func TestADiskThatIsFullOnOneNodeChangesNothingOnAny(t *testing.T) {
 	m := newManyNodes(t, 3, t.TempDir()+"/repo")
-	for _, n := range m.source {
-		m.give(n)
-	}
+	m.giveAll()
 	m.mustHaveAll(end[clusterBackupJSON](m, m.coordinate(nil, "backup-cluster", "--name", "tuesday", "--json"), 0))
 	full := m.target[1]
 	data := full.Data()
-	size := fmt.Sprintf("size=%d", 2*m.sizeOf(data)+(256<<10))
+	size := fmt.Sprintf("size=%d", m.blocksOf(data)+(64<<10))
 	m.must(os.Rename(data, data+".kept"))
 	m.must(os.Mkdir(data, 0o755))
 	m.must(unix.Mount("tmpfs", data, "tmpfs", 0, size))
@@ -168,11 +175,12 @@ func TestADiskThatIsFullOnOneNodeChangesNothingOnAny(t *testing.T) {
 	m.restored("3")
 }
 
-func (m *manyNodes) sizeOf(dir string) (bytes int64) {
+// blocksOf is what a directory takes of a file system with pages of 4 KiB.
+func (m *manyNodes) blocksOf(dir string) (bytes int64) {
 	m.t.Helper()
 	m.must(filepath.Walk(dir, func(_ string, info os.FileInfo, err error) error {
-		if err == nil && info.Mode().IsRegular() {
-			bytes += info.Size()
+		if err == nil {
+			bytes += 4096 + (info.Size()+4095)/4096*4096
 		}
 		return err
 	}))

@@ -251,11 +251,15 @@ func (m *manyNodes) restored(parallel string) {
 // restoreWords are the command that restores the last backup.
 func (m *manyNodes) restoreWords(parallel string) []string {
 	m.t.Helper()
-	hosts := ""
+	return []string{"restore-cluster", "tuesday", "--host-list", m.write("hosts", m.hostsOf(), 0o600), "--key-file", m.path("reader.key"), "--verify", "hashes", "--parallel", parallel, "--yes", "--json"}
+}
+
+// hostsOf is a host list: each node of the target takes the place of one of the same rack.
+func (m *manyNodes) hostsOf() (hosts string) {
 	for i, n := range m.target {
 		hosts += fmt.Sprintf("%t,%s,%s\n", i < 3, n.Address, m.source[i].Address)
 	}
-	return []string{"restore-cluster", "tuesday", "--host-list", m.write("hosts", hosts, 0o600), "--key-file", m.path("reader.key"), "--verify", "hashes", "--parallel", parallel, "--yes", "--json"}
+	return hosts
 }
 
 // tableOf hashes the files of the table that differs from node to node.

@@ -97,12 +97,16 @@ func (r *clusterRestore) run() error {
 	if r.c.Bool("commit") || r.c.Bool("rollback") {
 		return r.end(hosts, standing)
 	}
-	if err := r.goesOn(standing); err != nil {
+	begun, err := r.goesOn(hosts, standing)
+	if err != nil {
 		return err
 	}
 	plan, err := restore.PlanCluster(r.in)
 	if err != nil {
 		return tellRisks(r.out, err)
+	}
+	if err := agree(plan, begun); err != nil {
+		return err
 	}
 	r.print(plan)
 	if r.c.Bool("dry-run") {
@@ -122,18 +126,35 @@ func (r *clusterRestore) retry(tries int) cluster.Retry {
 	return cluster.Retry{Tries: min(tries, cmp.Or(r.c.Int("tries"), tries))}
 }
 
-// goesOn takes the id of the restore that is under way on the nodes, if it is this one.
-func (r *clusterRestore) goesOn(standing []whole.Found) error {
-	for _, f := range standing {
+// goesOn finds the restore that is under way on the nodes, and takes its id if it is this one; nil where none is.
+func (r *clusterRestore) goesOn(hosts []cluster.Host, standing []whole.Found) (begun *whole.Found, err error) {
+	for i := range standing {
+		f := &standing[i]
 		switch {
 		case !f.Unfinished():
-		case r.in.ID != "":
-			return usageError("two restores are under way, %s and %s: roll one back on its nodes with cbk node rollback", r.in.ID, f.ID)
+		case begun != nil:
+			return nil, usageError("two restores are under way, %s and %s: roll one back on its nodes with cbk node rollback", begun.ID, f.ID)
 		case f.Backup != r.in.Backup.Name || f.Way != r.in.Way:
-			return usageError("restore %s of backup %s is under way: go on with it, or give its command with --rollback", f.ID, f.Backup)
+			return nil, usageError("restore %s of backup %s is under way: go on with it, or give its command with --rollback", f.ID, f.Backup)
 		default:
-			r.in.ID = f.ID
+			begun = f
+			r.in.ID, r.in.Proven = f.ID, len(f.At) == len(hosts)
 			fmt.Fprintf(r.out, "going on with restore %s\n", f.ID)
+		}
+	}
+	return begun, nil
+}
+
+// agree proves that a restore is gone on with as it was begun: a list may have been changed meanwhile.
+func agree(p *restore.ClusterPlan, begun *whole.Found) error {
+	if begun == nil {
+		return nil
+	}
+	for i := range p.Nodes {
+		o := &p.Nodes[i]
+		if gets, has := begun.Gets[o.Target]; has && gets != o.Order.HostID {
+			return usageError("restore %s has %s take the place of node %s, and this command that of %s: give it as it was, or roll the restore back",
+				begun.ID, o.Target, gets, o.Order.HostID)
 		}
 	}
 	return nil

@@ -44,6 +44,7 @@ type Found struct {
 	Backup string
 	Way    restore.Way
 	At     map[string]restore.Phase // by address of the node
+	Gets   map[string]string        // the host id of the node of the backup whose place it takes
 }
 
 // Standing asks nodes for the restores that are not committed, newest first. A node that does not answer is an error:
@@ -66,9 +67,9 @@ func Standing(ctx context.Context, r fleet.Runner, hosts []cluster.Host, plan cl
 				continue
 			}
 			if found[one.ID] == nil {
-				found[one.ID] = &Found{ID: one.ID, Backup: one.Backup, Way: one.Way, At: make(map[string]restore.Phase)}
+				found[one.ID] = &Found{ID: one.ID, Backup: one.Backup, Way: one.Way, At: make(map[string]restore.Phase), Gets: make(map[string]string)}
 			}
-			found[one.ID].At[h.Address] = one.Phase
+			found[one.ID].At[h.Address], found[one.ID].Gets[h.Address] = one.Phase, one.Node.HostID
 		}
 		return nil
 	})

@@ -92,7 +92,7 @@ func (s *site) answer(phase, address string) []string {
 	case "restores":
 		doc := Restores{Schema: RestoresSchema}
 		if p := s.journal[address]; p != "" {
-			doc.Restores = []One{{ID: id, Backup: "monday", Phase: p, Way: restore.Clone}}
+			doc.Restores = []One{{ID: id, Backup: "monday", Phase: p, Way: restore.Clone, Node: NodeName{HostID: "id of " + address}}}
 		}
 		return []string{text(doc)}
 	case "alter":
@@ -318,13 +318,14 @@ func (s *site) standing() (found []Found, err error) {
 func TestTheNodesTellWhichRestoresStand(t *testing.T) {
 	s := newSite(t)
 	s.journal["10.0.0.1"], s.journal["10.0.0.2"], s.journal["10.0.0.3"] = restore.PhaseDone, restore.PhaseVerify, restore.PhaseCommitted
-	s.said["restores 10.0.0.3"] = `{"schema":"cbk.restores/1","restores":[{"id":"20270101T000000Z","backup":"b","phase":"done"},{"id":"20200101T000000Z","phase":"committed"}]}`
+	s.said["restores 10.0.0.3"] = `{"schema":"cbk.restores/1","restores":[{"id":"20270101T000000Z","backup":"b","node":{"host_id":"x"},"phase":"done"},{"id":"20200101T000000Z","phase":"committed"}]}`
 	found, err := s.standing()
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, []Found{{ID: "20270101T000000Z", Backup: "b", At: map[string]restore.Phase{"10.0.0.3": "done"}},
-		{ID: id, Backup: "monday", Way: restore.Clone, At: map[string]restore.Phase{"10.0.0.1": "done", "10.0.0.2": "verify"}}}, found)
+	want(t, []Found{{ID: "20270101T000000Z", Backup: "b", At: map[string]restore.Phase{"10.0.0.3": "done"}, Gets: map[string]string{"10.0.0.3": "x"}},
+		{ID: id, Backup: "monday", Way: restore.Clone, At: map[string]restore.Phase{"10.0.0.1": "done", "10.0.0.2": "verify"},
+			Gets: map[string]string{"10.0.0.1": "id of 10.0.0.1", "10.0.0.2": "id of 10.0.0.2"}}}, found)
 	if found[0].Unfinished() || !found[1].Unfinished() {
 		t.Error("what is under way")
 	}
