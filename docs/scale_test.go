@@ -158,7 +158,7 @@ func TestAListingOfAThousandNodesIsTheMeasuredOne(t *testing.T) {
 		count(roots) + " node snapshots",
 		fmt.Sprintf("after %.0f nights", roots/scaleNodes),
 		fmt.Sprintf("%.0f MiB with what it kept", number(t, "performance.md", `(?m)^\| warm \|.*\| (\d+) MiB`)),
-		fmt.Sprintf("%.0f seconds without", number(t, "performance.md", `(?m)^\| cold[^|]*\| (\d+)`)),
+		fmt.Sprintf("%.1f seconds without", number(t, "performance.md", `(?m)^\| cold[^|]*\| ([\d.]+)`)),
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page does not say %q", want)
