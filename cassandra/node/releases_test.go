@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -227,10 +228,17 @@ func statements(text string) []string {
 	return all
 }
 
+// droppedAt finds when a column was dropped. Cassandra's tables have it in milliseconds, while its memory, until the next
+// start, counts the microseconds of statements within one.
+var droppedAt = regexp.MustCompile(`( USING TIMESTAMP [0-9]+)[0-9]{3};`)
+
 // compareDescribed finds each rendered statement in what DESCRIBE says, but for those that it does not say rightly: tables
 // with COMPACT STORAGE, a body with $$, triggers, and the order of dropped columns.
 func compareDescribed(t *testing.T, rendered, described []string) {
 	t.Helper()
+	for i := range described {
+		described[i] = droppedAt.ReplaceAllString(described[i], "${1}000;")
+	}
 	for _, s := range rendered {
 		apart := strings.Contains(s, "COMPACT STORAGE") || strings.Contains(s, "$$ */") || strings.Contains(s, `TABLE "Rich".dropped (`) ||
 			strings.HasPrefix(s, "CREATE TRIGGER")
