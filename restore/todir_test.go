@@ -399,3 +399,15 @@ func TestADirectoryWithTooLittleRoomIsNotMade(t *testing.T) {
 		t.Errorf("it was made: %v", err)
 	}
 }
+
+// TestRoomIsNeededForWhatWasChosenAlone chooses a small table beside one that no disk would take.
+func TestRoomIsNeededForWhatWasChosenAlone(t *testing.T) {
+	t.Parallel()
+	s := described()
+	s.Node.Tables[0].BytesSource = 1 << 60
+	small := snapshot.Selection{Tables: []string{"shop.orders"}}
+	p, err := PlanDir(s, &small, filepath.Join(t.TempDir(), "a"))
+	if err != nil || p.Bytes != 1<<20 {
+		t.Errorf("into a directory: %+v, %v", p, err)
+	}
+}
