@@ -99,27 +99,33 @@ type clusterDesk struct {
 }
 
 func (all *trio) desk() *clusterDesk {
-	t, first := all.t, all.nodes[0]
-	t.Helper()
-	lab := sshtest.New(t)
+	all.t.Helper()
+	first := all.nodes[0]
+	d := &clusterDesk{rig: &rig{t: all.t, node: first.node, dir: all.t.TempDir()}, all: all}
+	d.cfg = config{Repository: first.cfg.Repository, PassphraseFile: first.path("pass"), StateDir: d.path("state")}
+	d.reach(all.nodes...)
+	d.save()
+	return d
+}
+
+// reach puts an sshd in front of nodes, whose configurations are those of their rigs, and configures the way to them.
+func (r *rig) reach(nodes ...*rig) {
+	r.t.Helper()
+	lab := sshtest.New(r.t)
 	key := lab.Key("id", "ed25519", "")
 	lab.Authorize(key)
 	cbk, err := exec.LookPath("cbk")
 	if err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
-	d := &clusterDesk{rig: &rig{t: t, node: first.node, dir: t.TempDir()}, all: all}
-	d.cfg = config{Repository: first.cfg.Repository, PassphraseFile: first.path("pass"), StateDir: d.path("state")}
 	known := ""
-	for _, r := range all.nodes {
-		s := lab.Start(sshtest.Options{IP: r.node.Address, Env: []string{"PATH=" + os.Getenv("PATH")}})
+	for _, n := range nodes {
+		s := lab.Start(sshtest.Options{IP: n.node.Address, Env: []string{"PATH=" + os.Getenv("PATH")}})
 		known += s.Line() + "\n"
-		d.cfg.Cluster.Nodes = append(d.cfg.Cluster.Nodes, cluster.NodeConfig{Address: r.node.Address, SSHPort: s.Port, RemoteConfig: r.path("cbk.yaml")})
+		r.cfg.Cluster.Nodes = append(r.cfg.Cluster.Nodes, cluster.NodeConfig{Address: n.node.Address, SSHPort: s.Port, RemoteConfig: n.path("cbk.yaml")})
 	}
-	d.cfg.Cluster.Seed, d.cfg.Cluster.RemoteCbk = first.node.Address, cbk
-	d.cfg.Cluster.SSH = cluster.SSHConfig{User: lab.User, IdentityFiles: []string{key.File}, KnownHosts: d.write("known_hosts", known, 0o600), Config: d.write("ssh_config", "", 0o600)}
-	d.save()
-	return d
+	r.cfg.Cluster.Seed, r.cfg.Cluster.RemoteCbk = nodes[0].node.Address, cbk
+	r.cfg.Cluster.SSH = cluster.SSHConfig{User: lab.User, IdentityFiles: []string{key.File}, KnownHosts: r.write("known_hosts", known, 0o600), Config: r.write("ssh_config", "", 0o600)}
 }
 
 // backUpWithoutOne has a cluster back up while a node is down: refused where a range would be missing, and otherwise incomplete

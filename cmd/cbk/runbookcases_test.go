@@ -46,7 +46,7 @@ func runbookCases() []caseOf {
 	return []caseOf{
 		{"first", once}, {"files", once}, {"drill", once}, {"import", (*desk).imports}, {"verify", once}, {"damaged", (*desk).damaged},
 		{"in-place", (*desk).inPlace}, {"interrupted", (*desk).interrupted}, {"undo", (*desk).undone}, {"tables", (*desk).tables},
-		{"cluster", (*desk).cluster}, {"clone", (*desk).clone}, {"attack", (*desk).attacked},
+		{"whole", (*desk).whole}, {"cluster", (*desk).cluster}, {"clone", (*desk).clone}, {"attack", (*desk).attacked},
 	}
 }
 
@@ -153,6 +153,22 @@ func (d *desk) damaged() {
 			d.next()
 		}
 	}
+}
+
+// whole has the node restored by SSH, from another machine than itself.
+func (d *desk) whole() {
+	d.truncate()
+	onNode := *d.rig
+	onNode.dir = d.t.TempDir()
+	onNode.cfg.PassphraseFile = ""
+	onNode.save()
+	d.reach(&onNode)
+	d.cfg.StateDir, d.cfg.Cassandra = d.path("elsewhere"), cassandraConfig{}
+	d.save()
+	d.next()
+	d.cfg = d.scene.shared.cfg
+	d.save()
+	d.mustBeMonday()
 }
 
 // cluster has the node restored by an order, without a key of its own.
