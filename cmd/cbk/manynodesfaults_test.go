@@ -17,8 +17,9 @@ import (
 	"cbk/restore"
 )
 
-// killedAt runs a command of the coordinator and kills it with signal 9 when a node comes to a state.
-func (m *manyNodes) killedAt(state string, args ...string) {
+// endedAt runs a command of the coordinator and sends it a signal when a node comes to a state. It returns the exit code, -1
+// where the signal was the end of it.
+func (m *manyNodes) endedAt(state string, signal os.Signal, args ...string) int {
 	m.t.Helper()
 	cmd := m.command(args...)
 	pipe, err := cmd.StderrPipe()
@@ -28,12 +29,21 @@ func (m *manyNodes) killedAt(state string, args ...string) {
 	var once sync.Once
 	m.must(listen(pipe, &said, func(e nodeEventJSON) {
 		if e.State == state {
-			once.Do(func() { m.must(cmd.Process.Kill()) })
+			once.Do(func() { m.must(cmd.Process.Signal(signal)) })
 		}
 	}))
 	var exit *exec.ExitError
-	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != -1 {
-		m.t.Fatalf("killed at %s: %v\n%s", state, err, tail(said.String()))
+	if err := cmd.Wait(); !errors.As(err, &exit) {
+		m.t.Fatalf("ended at %s: %v\n%s", state, err, tail(said.String()))
+	}
+	return exit.ExitCode()
+}
+
+// killedAt kills the coordinator.
+func (m *manyNodes) killedAt(state string, args ...string) {
+	m.t.Helper()
+	if code := m.endedAt(state, os.Kill, args...); code != -1 {
+		m.t.Fatalf("at %s it had ended with %d", state, code)
 	}
 }
 
@@ -99,6 +109,22 @@ func (m *manyNodes) giveAll() {
 		m.give(n)
 		m.give(n)
 	}
+}
+
+// TestAnInterruptedBackupOfAClusterLeavesNoSnapshot interrupts the coordinator, as Ctrl-C does, and looks for what is left.
+func TestAnInterruptedBackupOfAClusterLeavesNoSnapshot(t *testing.T) {
+	m := newManyNodes(t, 6, t.TempDir()+"/repo")
+	for i, state := range []string{"snapshot", "ready", "upload"} {
+		m.giveAll()
+		name := fmt.Sprint("b", i)
+		if code := m.endedAt(state, os.Interrupt, "backup-cluster", "--name", name, "--parallel-uploads", "1", "--limit-upload", "64KiB"); code != exitInterrupted {
+			t.Errorf("%s: exit %d", state, code)
+		}
+		if left := m.snapshotsLeft(); len(left) > 0 {
+			t.Errorf("%s: snapshots left: %v", state, left)
+		}
+	}
+	m.mustHaveAll(end[clusterBackupJSON](m, m.coordinate(nil, "backup-cluster", "--name", "b2", "--json"), 0))
 }
 
 // underWay are the restores that the nodes of the target know.
