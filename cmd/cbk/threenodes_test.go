@@ -32,10 +32,10 @@ func patient(more ...string) []string {
 	return append(more, "write_request_timeout: 30s", "read_request_timeout: 30s", "range_request_timeout: 30s", "phi_convict_threshold: 16")
 }
 
-// newTrio starts three nodes. Cassandra would flush a table of Zstd with LZ4, were it not told otherwise.
+// newTrio starts three nodes in two data centres. Cassandra would flush a table of Zstd with LZ4, were it not told otherwise.
 func newTrio(t *testing.T) *trio {
 	t.Helper()
-	c := cassandratest.Run(t, cassandratest.Options{Nodes: 3, Cluster: "three", ExtraYAML: patient("flush_compression: table")})
+	c := cassandratest.Run(t, cassandratest.Options{Nodes: 3, Cluster: "three", DCs: []string{"dc1", "dc1", "dc2"}, ExtraYAML: patient("flush_compression: table")})
 	all := &trio{t: t, cluster: c}
 	for _, n := range c.Nodes {
 		r := rigOf(t, n)
@@ -178,7 +178,11 @@ func (all *trio) grow(hosts []string) {
 	}
 	first.fails(exitRefused, []string{"risk", "ranges", "below QUORUM"}, "node", "orders", "tuesday", "--in-place")
 	first.ok("node", "orders", "tuesday", "--in-place", "--accept", "ranges")
-	together(first, all.nodes, func(r *rig) error { return r.backup("wednesday") })
+	d := all.desk()
+	d.fails(exitIncomplete, []string{"Incomplete [2 of 3 nodes]", "restorable at ONE"}, "backup-cluster", "--name", "wednesday", "--dc", "dc1")
+	if out := d.ok("backup-cluster", "--name", "wednesday"); !strings.Contains(out, "is complete: 3 nodes") {
+		all.t.Errorf("of both data centres:\n%s", out)
+	}
 	first.ok("purge", "--keep-last", "1", "--incomplete-grace", "1s", "--yes")
 	for range 2 {
 		first.ok("gc", "--grace", "0s", "--min-age", "0s")
