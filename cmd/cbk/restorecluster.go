@@ -197,23 +197,21 @@ func (r *clusterRestore) carryOut(plan *restore.ClusterPlan) error {
 	return cmp.Or(r.tell(plan.ID, nodes, head, err), err)
 }
 
-// end commits or rolls back the one restore that stands on the nodes.
+// end commits or rolls back the newest restore of the backup that stands on the nodes.
 func (r *clusterRestore) end(hosts []cluster.Host, standing []whole.Found) error {
+	rollback := r.c.Bool("rollback")
 	var found *whole.Found
 	for i := range standing {
 		f := &standing[i]
-		if f.Backup != r.in.Backup.Name || f.Way != r.in.Way {
-			continue
+		if f.Backup == r.in.Backup.Name && f.Way == r.in.Way && !(rollback && f.All(restore.PhaseUndone)) {
+			found = f
+			break
 		}
-		if found != nil {
-			return usageError("several restores of the backup stand on the nodes, %s and %s: end one with cbk node commit or rollback there", found.ID, f.ID)
-		}
-		found = f
 	}
 	if found == nil {
 		return usageError("no restore of backup %s stands on the nodes", r.in.Backup.Name)
 	}
-	rollback := r.c.Bool("rollback")
+	fmt.Fprintf(r.out, "restore %s of backup %s, begun by this or another machine:\n", found.ID, found.Backup)
 	var parts []whole.Part
 	for _, h := range hosts {
 		phase, has := found.At[h.Address]

@@ -99,6 +99,16 @@ func (f *Found) Unfinished() bool {
 	return false
 }
 
+// All tells whether a restore is in one phase on every node that has it.
+func (f *Found) All(phase restore.Phase) bool {
+	for _, p := range f.At {
+		if p != phase {
+			return false
+		}
+	}
+	return true
+}
+
 // End commits a restore on all nodes that have it, or rolls it back. Nodes that failed can be asked again.
 func End(ctx context.Context, r fleet.Runner, opt Options, rollback bool) ([]Node, error) {
 	if len(opt.Parts) == 0 {

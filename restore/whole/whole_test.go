@@ -329,6 +329,9 @@ func TestTheNodesTellWhichRestoresStand(t *testing.T) {
 	if found[0].Unfinished() || !found[1].Unfinished() {
 		t.Error("what is under way")
 	}
+	if !found[0].All(restore.PhaseDone) || found[1].All(restore.PhaseDone) || found[1].All(restore.PhaseVerify) {
+		t.Error("what is in one phase")
+	}
 	for _, line := range []string{"{}", "no"} {
 		s.said["restores 10.0.0.2"] = line
 		if _, err := s.standing(); err == nil {
