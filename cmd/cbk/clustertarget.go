@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,10 +18,9 @@ const maxAsked = 5
 
 // findTarget asks the nodes that are restored onto for their ring, and settles the way where the user left it open.
 func (r *clusterRestore) findTarget() error {
-	var err error
 	switch {
 	case r.c.String("seed-target") != "":
-		here, err := r.askRing(r.c.String("seed-target"))
+		here, err := r.asking(nil).First(r.c.Context, r.c.String("seed-target"))
 		if err != nil {
 			return err
 		}
@@ -30,25 +30,25 @@ func (r *clusterRestore) findTarget() error {
 		return r.ringOfToday()
 	}
 	// A clone by a list: any of its nodes knows the racks. Where none answers, the planner says what cannot be told.
+	var targets []string
 	for _, p := range r.in.Hosts[:min(maxAsked, len(r.in.Hosts))] {
-		var here *fleet.Here
-		if here, err = r.askRing(p.Target); err == nil {
-			r.in.Target = here.Ring
-			return nil
-		}
-		r.log.Warn("node does not tell the ring", "node", p.Target, "err", err)
+		targets = append(targets, p.Target)
 	}
-	return nil
+	here, err := r.asking(func(node string, err error) {
+		r.log.Warn("node does not tell the ring", "node", node, "err", err)
+	}).First(r.c.Context, targets...)
+	if err == nil {
+		r.in.Target = here.Ring
+	}
+	return context.Cause(r.c.Context)
 }
 
-func (r *clusterRestore) askRing(address string) (*fleet.Here, error) {
-	h := cluster.Host{Address: address}
-	if r.ready != nil {
-		if err := r.ready(r.c.Context, h); err != nil {
-			return nil, err
-		}
+// asking asks nodes for the ring; silent may be nil.
+func (r *clusterRestore) asking(silent func(node string, err error)) fleet.Asking {
+	if silent == nil {
+		silent = func(string, error) {}
 	}
-	return fleet.Ask(r.c.Context, r.nodes, h)
+	return fleet.Asking{Runner: r.nodes, Ready: r.ready, Silent: silent}
 }
 
 // ringOfToday asks the nodes of the cluster. Of one that is down its ring is taken to be as it was.
@@ -59,18 +59,20 @@ func (r *clusterRestore) ringOfToday() error {
 			seeds = append(seeds, m.Address)
 		}
 	}
-	for _, seed := range seeds[:min(maxAsked, len(seeds))] {
-		here, err := r.askRing(seed)
-		if err == nil {
-			r.in.Target = here.Ring
-			return nil
-		}
+	here, err := r.asking(func(node string, err error) {
 		if exit := (*cluster.ExitError)(nil); !errors.As(err, &exit) {
-			r.log.Warn("node cannot be reached", "node", seed, "err", err)
+			r.log.Warn("node cannot be reached", "node", node, "err", err)
 		}
+	}).First(r.c.Context, seeds[:min(maxAsked, len(seeds))]...)
+	switch {
+	case err == nil:
+		r.in.Target = here.Ring
+	case r.c.Context.Err() != nil:
+		return err
+	default:
+		fmt.Fprintln(r.out, "  !  Cassandra does not answer: the ring is taken to be as it was at the backup")
+		r.in.Target = r.in.Source
 	}
-	fmt.Fprintln(r.out, "  !  Cassandra does not answer: the ring is taken to be as it was at the backup")
-	r.in.Target = r.in.Source
 	return nil
 }
 

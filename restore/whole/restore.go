@@ -184,12 +184,7 @@ func (w *work) do(ctx context.Context, i int, phase string, flags []string) erro
 		call = fleet.Call{Words: []string{phase}, Stdin: bytes.NewReader(order)}
 	}
 	var said PhaseLine
-	call.Lines = fleet.Lines{PhaseSchema: &said, fleet.ProgressSchema: func(line []byte) error {
-		var p fleet.Progress
-		err := json.Unmarshal(line, &p)
-		w.change(i, func(n *Node) { n.Progress = p })
-		return err
-	}}
+	call.Lines = fleet.Lines{PhaseSchema: &said, fleet.ProgressSchema: fleet.Progressed(func(p fleet.Progress) { w.change(i, func(n *Node) { n.Progress = p }) })}
 	err := fleet.Do(ctx, w.run, part.Host, call)
 	if said.Phase != "" {
 		w.change(i, func(n *Node) { n.Phase, n.Verified, n.Keeps = said.Phase, said.Verified, said.Keeps })

@@ -74,7 +74,10 @@ func Backup(ctx context.Context, r Runner, opt Options) (*Report, error) {
 
 // look asks for the ring and decides who takes part.
 func (b *backup) look(ctx context.Context) error {
-	here, err := b.askSeeds(ctx)
+	seeds := Asking{Runner: b.run, Ready: b.opt.Ready, Silent: func(seed string, err error) {
+		b.opt.Log.Warn("seed does not tell the ring", "seed", seed, "err", err)
+	}}
+	here, err := seeds.First(ctx, b.opt.Seeds...)
 	if err != nil {
 		return err
 	}
@@ -103,34 +106,6 @@ func (b *backup) look(ctx context.Context) error {
 		b.report.Nodes = append(b.report.Nodes, n)
 	}
 	return nil
-}
-
-// askSeeds returns what the first seed that answers says.
-func (b *backup) askSeeds(ctx context.Context) (*Here, error) {
-	var failed []error
-	for _, seed := range b.opt.Seeds {
-		h := cluster.Host{Address: seed}
-		err := b.prepareHost(ctx, h)
-		if err == nil {
-			var here *Here
-			if here, err = Ask(ctx, b.run, h); err == nil {
-				return here, nil
-			}
-		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		b.opt.Log.Warn("seed does not tell the ring", "seed", seed, "err", err)
-		failed = append(failed, err)
-	}
-	return nil, errors.Join(failed...)
-}
-
-func (b *backup) prepareHost(ctx context.Context, h cluster.Host) error {
-	if b.opt.Ready == nil {
-		return nil
-	}
-	return b.opt.Ready(ctx, h)
 }
 
 // phases does the phases.
@@ -224,8 +199,10 @@ func (b *backup) phase(ctx context.Context, h cluster.Host, to Lines, name strin
 // prepare has a node take its snapshot.
 func (b *backup) prepare(ctx context.Context, h cluster.Host) error {
 	b.change(h, func(n *Node) { n.State = Snapshot })
-	if err := b.prepareHost(ctx, h); err != nil {
-		return err
+	if b.opt.Ready != nil {
+		if err := b.opt.Ready(ctx, h); err != nil {
+			return err
+		}
 	}
 	var p Prepared
 	if err := b.phase(ctx, h, Lines{PreparedSchema: &p}, "prepare", b.opt.Prepare); err != nil {
@@ -270,12 +247,7 @@ func (b *backup) upload(ctx context.Context, h cluster.Host) error {
 	var stored *Stored
 	err := b.phase(ctx, h, Lines{
 		PreparedSchema: &before,
-		ProgressSchema: func(line []byte) error {
-			var p Progress
-			err := json.Unmarshal(line, &p)
-			b.change(h, func(n *Node) { n.Progress = p })
-			return err
-		},
+		ProgressSchema: Progressed(func(p Progress) { b.change(h, func(n *Node) { n.Progress = p }) }),
 		storedSchema: func(line []byte) (err error) {
 			stored, err = parseStored(line)
 			return err

@@ -13,5 +13,5 @@
 // answers under another's address takes no part. An interruption clears the snapshots that are not yet stored; a node that
 // failed to upload keeps its snapshot for the next run, so that the moment of the backup stays the same.
 //
-// Ways in: Backup, with a Runner that a cluster.Cluster is.
+// Ways in: Backup, with a Runner that a cluster.Cluster is; Asking for the ring alone; Do for any phase.
 package fleet

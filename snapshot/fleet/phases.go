@@ -116,6 +116,52 @@ func (l Lines) take(b []byte) error {
 	}
 }
 
+// Progressed hands on each line of progress.
+func Progressed(to func(Progress)) func([]byte) error {
+	return func(line []byte) error {
+		var p Progress
+		err := json.Unmarshal(line, &p)
+		to(p)
+		return err
+	}
+}
+
+// Asking says how nodes are asked for the ring.
+type Asking struct {
+	Runner Runner
+	// Ready is called on each host before it is asked; may be nil.
+	Ready func(context.Context, cluster.Host) error
+	// Silent is told of each node that does not answer, and why.
+	Silent func(address string, err error)
+}
+
+// First asks one node after the other and returns what the first that answers says. The error is that of all, or the
+// context's.
+func (a Asking) First(ctx context.Context, addresses ...string) (*Here, error) {
+	var failed []error
+	for _, address := range addresses {
+		here, err := a.ask(ctx, cluster.Host{Address: address})
+		if err == nil {
+			return here, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		a.Silent(address, err)
+		failed = append(failed, err)
+	}
+	return nil, errors.Join(failed...)
+}
+
+func (a Asking) ask(ctx context.Context, h cluster.Host) (*Here, error) {
+	if a.Ready != nil {
+		if err := a.Ready(ctx, h); err != nil {
+			return nil, err
+		}
+	}
+	return Ask(ctx, a.Runner, h)
+}
+
 // Ask has a node tell who it is.
 func Ask(ctx context.Context, r Runner, h cluster.Host) (*Here, error) {
 	var here Here
