@@ -178,8 +178,10 @@ func TestTheStoreAloneSaysWhatIsThere(t *testing.T) {
 	mustList(0)
 }
 
-func TestAListingOfManyRootsIsWholeOrAnError(t *testing.T) {
-	dir := t.TempDir()
+// inDirectory makes a repository in a directory.
+func inDirectory(t testing.TB) (dir string, st store.Store) {
+	t.Helper()
+	dir = t.TempDir()
 	st, err := store.Open(t.Context(), dir, store.Options{})
 	if err == nil {
 		err = repo.Init(t.Context(), st, smallSettings(), roles.Passphrase([]byte(passphrase), cheap))
@@ -187,6 +189,11 @@ func TestAListingOfManyRootsIsWholeOrAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return dir, st
+}
+
+func TestAListingOfManyRootsIsWholeOrAnError(t *testing.T) {
+	dir, st := inDirectory(t)
 	const nodes, each = 5, 170 // more than a batch, the last of which is smaller
 	manyRoots(t, openRepo(t, st, ""), dir, nodes, each)
 	state := t.TempDir()
@@ -280,14 +287,7 @@ func TestAnAbortedAttemptIsReadOnceAndNotListed(t *testing.T) {
 // BenchmarkList runs cbk list over the backups of 180 nodes, 400 each, in a directory: first with nothing kept on this
 // machine, then with what the first listing kept. Beside the seconds stand those of the processors and the memory.
 func BenchmarkList(b *testing.B) {
-	dir := b.TempDir()
-	st, err := store.Open(b.Context(), dir, store.Options{})
-	if err == nil {
-		err = repo.Init(b.Context(), st, smallSettings(), roles.Passphrase([]byte(passphrase), cheap))
-	}
-	if err != nil {
-		b.Fatal(err)
-	}
+	dir, st := inDirectory(b)
 	manyRoots(b, openRepo(b, st, ""), dir, 180, 400)
 	program := filepath.Join(b.TempDir(), "cbk")
 	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", program, "cbk/cmd/cbk").CombinedOutput(); err != nil {

@@ -165,11 +165,7 @@ func nodeRestores(c *cli.Context) error {
 	if err := none(c); err != nil {
 		return err
 	}
-	s, err := openLocal(c)
-	if err != nil {
-		return err
-	}
-	all, err := restore.Journals(s.cfg.StateDir)
+	_, all, err := localRestores(c)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -168,14 +167,6 @@ func (r *clusterRestore) options(id string, parts []whole.Part, b board) whole.O
 
 // carryOut restores.
 func (r *clusterRestore) carryOut(plan *restore.ClusterPlan) error {
-	user, host, err := who()
-	if err != nil {
-		return err
-	}
-	release, err := r.hold(r.c, r.in.Backup, user+"@"+host)
-	if err != nil {
-		return err
-	}
 	board := newBoard(r.c.App.ErrWriter)
 	opt := r.options(plan.ID, nil, board)
 	opt.Statements = plan.Statements
@@ -190,9 +181,15 @@ func (r *clusterRestore) carryOut(plan *restore.ClusterPlan) error {
 			return append(b, '\n'), err
 		}})
 	}
-	nodes, err := whole.Restore(r.c.Context, r.nodes, opt)
+	var nodes []whole.Node
+	err := r.whileHeld(r.c, r.in.Backup, func() (err error) {
+		nodes, err = whole.Restore(r.c.Context, r.nodes, opt)
+		return err
+	})
 	board.end()
-	err = errors.Join(err, release(context.WithoutCancel(r.c.Context)))
+	if nodes == nil {
+		return err // nothing was begun
+	}
 	head := r.auditIfAllowed(r.c, err)
 	return cmp.Or(r.tell(plan.ID, nodes, head, err), err)
 }

@@ -29,11 +29,7 @@ func endRestore(c *cli.Context) error {
 	if n := count(c.Bool("commit"), c.Bool("rollback"), c.Bool("status"), c.String("to") != "", c.Bool("in-place"), c.Bool("import")); n > 1 {
 		return usageError("choose one of --to, --in-place, --import, --commit, --rollback, --status")
 	}
-	s, err := openLocal(c)
-	if err != nil {
-		return err
-	}
-	all, err := restore.Journals(s.cfg.StateDir)
+	s, all, err := localRestores(c)
 	if err != nil {
 		return err
 	}
@@ -58,6 +54,16 @@ func openLocal(c *cli.Context) (*session, error) {
 	}
 	log, err := logger(c)
 	return &session{cfg: cfg, log: log}, err
+}
+
+// localRestores are the restores onto this node.
+func localRestores(c *cli.Context) (*session, []*restore.Journal, error) {
+	s, err := openLocal(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := restore.Journals(s.cfg.StateDir)
+	return s, all, err
 }
 
 // begun opens a restore by its id.

@@ -48,7 +48,11 @@ func (s *session) restoreOnto(c *cli.Context, b *snapshot.Backup, snap *snapshot
 	defer job.Close()
 	progress, end := newProgress(c.App.ErrWriter, s.log)
 	job.Progress = progress
-	got, err := s.runHeld(c, b, func() (*restore.Outcome, error) { return job.Run(c.Context, snap) })
+	var got *restore.Outcome
+	err = s.whileHeld(c, b, func() (err error) {
+		got, err = job.Run(c.Context, snap)
+		return err
+	})
 	end()
 	head := s.auditIfAllowed(c, err)
 	if got == nil {
@@ -197,19 +201,19 @@ func (s *session) goOn(c *cli.Context, out io.Writer, job *restore.Job) error {
 	return err
 }
 
-// runHeld keeps the backup from being purged while a restore reads it, as far as the key has the right.
-func (s *session) runHeld(c *cli.Context, b *snapshot.Backup, run func() (*restore.Outcome, error)) (*restore.Outcome, error) {
+// whileHeld keeps the backup from being purged while a restore reads it, as far as the key has the right.
+func (s *session) whileHeld(c *cli.Context, b *snapshot.Backup, run func() error) error {
 	user, host, err := who()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	release, err := s.hold(c, b, user+"@"+host)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	got, err := run()
+	err = run()
 	// The hold ends with the restore, also with one that was interrupted: it must not outlive its reason.
-	return got, errors.Join(err, release(context.WithoutCancel(c.Context)))
+	return errors.Join(err, release(context.WithoutCancel(c.Context)))
 }
 
 func (s *session) hold(c *cli.Context, b *snapshot.Backup, by string) (func(context.Context) error, error) {
